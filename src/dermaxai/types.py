@@ -1,0 +1,220 @@
+"""The nouns that pass between the rooms; shape, unit and range beside each field."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Literal
+
+from dermaxai.errors import UsageError
+from dermaxai.geometry import Placement
+
+if TYPE_CHECKING:
+    import numpy as np
+    from jaxtyping import Float, Float32, UInt8
+    from torch import Tensor
+
+Language = Literal["en", "ru"]
+TargetKind = Literal["caption", "word", "query", "concept", "diagnosis"]
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class SkinImage:
+    """A photo as the rest of the program sees it: upright, sRGB, without identity data."""
+
+    pixels: UInt8[np.ndarray, "height width 3"]
+    sha256: str
+    """Of the file as received, 64 hex digits."""
+    format: str = ""
+    """Of the file as received: JPEG, PNG, TIFF, WEBP, BMP, DICOM."""
+    removed: tuple[str, ...] = ()
+    """Names of identity fields taken out, never their values."""
+    notes: tuple[str, ...] = ()
+    """What was changed on reading, in words: 'alpha flattened on white', '16 bit scaled to 8'."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Encoded:
+    """What one encoder pass leaves of one photo; every later question starts here."""
+
+    patches: Float[Tensor, "n width"]
+    """Patch tokens after the final norm, row-major, class token excluded; n == grid[0] * grid[1]."""
+    pooled: Float[Tensor, "embed"]
+    """Image embedding, unit length."""
+    tail_input: Float[Tensor, "tokens width"]
+    """All tokens entering the last block; `encoders.tail` recomputes the rest with a graph."""
+    grid: tuple[int, int]
+    """Rows, columns of patches."""
+    placement: Placement
+    encoder: str
+    """Name of the encoder card."""
+
+
+@dataclass(frozen=True, slots=True)
+class Word:
+    """One word of a caption; punctuation belongs to no word."""
+
+    text: str
+    start: int
+    """First character in `Caption.text`."""
+    stop: int
+    """One behind the last character."""
+    tokens: tuple[int, ...]
+    """Positions in `Caption.token_ids`."""
+    logprob: float
+    """Nats, summed over tokens, each given the image and the text before it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Caption:
+    """A generated or given text, with the decoder's log-probability of each of its tokens."""
+
+    text: str
+    language: Language
+    words: tuple[Word, ...]
+    token_ids: tuple[int, ...]
+    """Decoder output without the start token, the end token included."""
+    token_logprobs: tuple[float, ...]
+    """Nats, one per token."""
+
+    @property
+    def logprob(self) -> float:
+        """Nats, summed over all tokens, end token included."""
+        return float(sum(self.token_logprobs))
+
+    def find(self, text: str) -> int:
+        """Index of the first word spelled `text` (case ignored). Raises: UsageError."""
+        for index, word in enumerate(self.words):
+            if word.text.casefold() == text.casefold():
+                return index
+        raise UsageError(f"The caption has no word '{text}'.", hint=f"Its text: {self.text}")
+
+
+@dataclass(frozen=True, slots=True)
+class Target:
+    """The question a map answers; `word` and `caption` ask the decoder, the others CLIP similarity."""
+
+    kind: TargetKind
+    text: str
+    word: int | None = None
+    """Index in `Caption.words` for kind 'word'."""
+    against: str | None = None
+    """Contrast: why `text` rather than this."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class HeatMap:
+    """An explanation: raw low-resolution values and where they lie in the photo. Never rescaled."""
+
+    values: Float32[np.ndarray, "rows columns"]
+    """Signed if the method is; in units of `scalar`."""
+    method: str
+    target: Target
+    placement: Placement
+    scalar: str
+    """What was differentiated: 'cosine', 'logit(100.0)', 'word log-probability', …"""
+    layer: str
+    """Where the method read the network: 'last block, attention', 'Q-Former keys and values', …"""
+    variant: str = ""
+    seconds: float = 0.0
+    """Wall clock; not part of equality of cases."""
+
+
+@dataclass(frozen=True, slots=True)
+class Evidence:
+    """How much of a word comes from the image: log p(word | image) - log p(word | mean image)."""
+
+    word: int
+    """Index in `Caption.words`."""
+    nats: float
+    from_image: bool
+    """False: language prior, drawn dimmed and without a map."""
+
+
+@dataclass(frozen=True, slots=True)
+class Concept:
+    """A clinical concept found in the image."""
+
+    name: str
+    weight: float
+    words: tuple[int, ...] = ()
+
+
+@dataclass(frozen=True, slots=True)
+class Score:
+    """One number of trust with its 95 % interval; n == 1 means low == high == value."""
+
+    metric: str
+    value: float
+    low: float
+    high: float
+    n: int
+    of: str
+    """'caption', or '<method>/<word index>'."""
+
+
+@dataclass(frozen=True, slots=True)
+class Outside:
+    """Whether the photo is outside what the model knows, by a measured rule."""
+
+    flag: bool
+    score: float
+    """Distance from the training photos in the rule's unit; larger is stranger."""
+    threshold: float
+    """`flag` is score > threshold."""
+    rule: str
+    """The rule in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Provenance:
+    """Who made a case: enough to make it again."""
+
+    dermaxai: str
+    encoder: str
+    encoder_sha256: str
+    captioner: str
+    captioner_sha256: str
+    settings: dict[str, str] = field(default_factory=dict)
+    versions: dict[str, str] = field(default_factory=dict)
+    device: str = "cpu"
+    seed: int = 0
+    licence: str = ""
+    command: str = ""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Case:
+    """Everything about one image; the only thing that outputs read."""
+
+    image: SkinImage
+    captions: tuple[Caption, ...]
+    """The first is the explained one; the others say the same image in other languages."""
+    made_by: Provenance
+    maps: tuple[HeatMap, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
+    """One per word of the first caption."""
+    concepts: tuple[Concept, ...] = ()
+    scores: tuple[Score, ...] = ()
+    outside: Outside | None = None
+    warnings: tuple[str, ...] = ()
+
+    @property
+    def caption(self) -> Caption:
+        """The explained caption."""
+        return self.captions[0]
+
+    def map(self, text: str, method: str) -> HeatMap:
+        """The map of `method` for the word or query `text`. Raises: UsageError listing what there is."""
+        for heat in self.maps:
+            if heat.method == method and heat.target.text.casefold() == text.casefold():
+                return heat
+        known = ", ".join(f"{heat.method}/{heat.target.text}" for heat in self.maps) or "none"
+        raise UsageError(f"The case has no map of '{method}' for '{text}'. Maps: {known}.")
+
+    def score(self, method: str, text: str, metric: str) -> Score:
+        """The score `metric` of one map. Raises: UsageError."""
+        wanted = f"{method}/{self.caption.find(text)}"
+        for score in self.scores:
+            if score.metric == metric and score.of == wanted:
+                return score
+        raise UsageError(f"The case has no score '{metric}' for '{wanted}'.")
