@@ -177,6 +177,9 @@ def _faults_between_fields(values: Mapping[str, object]) -> Iterator[str]:
     for name in ("revision", "tokenizer_revision"):
         if not re.fullmatch(r"([0-9a-f]{40})?", str(values[name])):
             yield f"'{name}' is '{values[name]}'; expected 40 hex digits, or empty where unknown"
+    for name in ("repo_id", "tokenizer_repo"):
+        if not re.fullmatch(r"([\w.-]+/[\w.-]+)?", str(values[name])):
+            yield f"'{name}' is '{values[name]}'; expected 'owner/name', or empty"
     if not re.fullmatch(r"([0-9a-f]{64})?", card.sha256):
         yield f"'sha256' is '{card.sha256}'; expected 64 hex digits, or empty where unknown"
     if min(card.std) <= 0:

@@ -179,7 +179,7 @@ def _translated(card: EncoderCard, repo_id: str, revision: str) -> Iterator[None
     from huggingface_hub import errors
 
     # The base of its HTTP library's errors, which changes its name between versions (httpx, httpx2).
-    http_error = errors.HfHubHTTPError.__mro__[1]
+    http_error: type[Exception] = errors.HfHubHTTPError.__mro__[1]
     try:
         yield
     except WeightsError:

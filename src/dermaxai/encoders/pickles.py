@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import pickle
+import warnings
 import zipfile
 from collections.abc import Callable, Iterator, Mapping
 from pathlib import Path
@@ -19,6 +20,9 @@ from dermaxai.errors import WeightsCorrupt, WeightsUnsafe
 _WRAPPERS = ("state_dict", "model_state_dict", "model", "module")
 """Entries under which training checkpoints keep the tensors, in order of preference."""
 
+_REFUSALS = ("nsupported", "allowlist", "blocked")
+"""Words of PyTorch's refusals of anything but tensors."""
+
 
 def read_pickle(path: Path) -> dict[str, Tensor]:
     """All tensors of a `.pt`, `.pth` or `.bin`, wrappers and a leading `module.` removed.
@@ -26,7 +30,9 @@ def read_pickle(path: Path) -> dict[str, Tensor]:
     Besides tensors only plain values, `argparse.Namespace` and NumPy numbers are let in: they hold data and
     call nothing. Raises: WeightsCorrupt, WeightsUnsafe.
     """
-    with _translated(path), safe_globals(_harmless()):
+    with _translated(path), safe_globals(_harmless()), warnings.catch_warnings():
+        # PyTorch warns of odd pickle protocols and programs; both end in an error with its own words below.
+        warnings.simplefilter("ignore", UserWarning)
         # A legacy file (not a zip archive) cannot be mapped into memory.
         content = torch.load(path, map_location="cpu", weights_only=True, mmap=zipfile.is_zipfile(path))
     return _without_module(_unwrapped(content, path))
@@ -47,7 +53,7 @@ def _translated(path: Path) -> Iterator[None]:
     try:
         yield
     except pickle.UnpicklingError as error:
-        if "Unsupported" in str(error) or "unsupported" in str(error):
+        if _is_pickle(path) and any(word in str(error) for word in _REFUSALS):
             raise _unsafe(path) from error
         raise _damaged(path, error) from error
     except RuntimeError as error:
@@ -56,6 +62,12 @@ def _translated(path: Path) -> Iterator[None]:
         raise _damaged(path, error) from error
     except (EOFError, OSError, ValueError, KeyError, AttributeError, TypeError, IndexError) as error:
         raise _damaged(path, error) from error
+
+
+def _is_pickle(path: Path) -> bool:
+    """Whether the file starts as a zip archive or a binary pickle; anything else is not even foreign code."""
+    with path.open("rb") as file:
+        return file.read(2)[:1] in (b"P", b"\x80")
 
 
 def _unsafe(path: Path, why: str = "") -> WeightsUnsafe:
