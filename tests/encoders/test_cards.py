@@ -5,7 +5,7 @@ from pathlib import Path
 
 import pytest
 
-from dermaxai.encoders.cards import KINDS, EncoderCard, card_names, read_card
+from dermaxai.encoders.cards import KINDS, EncoderCard, card_names, read_card, table
 from dermaxai.errors import SettingError, UnknownName
 
 FACTS = Path(os.environ.get("DERMAXAI_FACTS", Path(__file__).parents[3] / "shared" / "facts"))
@@ -171,3 +171,9 @@ def test_every_field_explains_itself():
         ):
             explained.add(node.target.id)
     assert explained == named
+
+
+def test_the_page_of_encoders_is_up_to_date():
+    page = (Path(__file__).parents[2] / "docs" / "encoders.md").read_text(encoding="utf-8")
+    _, _, listed = page.partition("## All encoders\n\n")
+    assert listed == table()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 import re
 import tomllib
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.resources import files
 from pathlib import Path
@@ -233,3 +233,34 @@ _FORMS: dict[str, tuple[str, Callable[[object], bool]]] = {
     "ResizeMode": _choice(ResizeMode),
 }
 """Annotation of a field -> what is expected in words, and the test."""
+
+
+def table() -> str:
+    """All built-in cards as Markdown: a table, then their notes; `docs/encoders.md` ends with it."""
+    cards = [read_card(name) for name in card_names()]
+    heads = ("name", "hub id", "revision", "licence", "gated", "grid", "width", "text", "activation")
+    lines = [_row(heads), _row(["---"] * len(heads)), *(_row(_cells(card)) for card in cards)]
+    for card in cards:
+        lines += ["", f"**{card.name}** ({card.title}). {card.citation}.", ""]
+        lines += [f"- {note}" for note in card.notes]
+    return "\n".join(lines) + "\n"
+
+
+def _row(cells: Iterable[str]) -> str:
+    return f"| {' | '.join(cells)} |"
+
+
+def _cells(card: EncoderCard) -> list[str]:
+    place = "embedded" if card.name == "demo" else "by hand, see notes"
+    known = bool(card.patch_size)
+    return [
+        f"`{card.name}`",
+        f"[{card.repo_id}]({card.page})" if card.repo_id else place,
+        f"`{card.revision[:12]}`" if card.revision else ("first download" if card.repo_id else "–"),
+        card.licence,
+        "yes" if card.gated else "no",
+        f"{card.grid[0]} × {card.grid[1]}" if known else "from the folder",
+        str(card.width) if known else "from the folder",
+        "yes" if card.has_text else "no",
+        "to be checked" if card.activation == "unknown" else card.activation,
+    ]
