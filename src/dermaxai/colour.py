@@ -1,0 +1,134 @@
+"""From whatever a file stores (palette, grey, CMYK, 16 bit, alpha, any ICC profile) to 8-bit sRGB."""
+
+from __future__ import annotations
+
+from io import BytesIO
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image, ImageCms
+
+from dermaxai.errors import ImageUnreadable
+
+if TYPE_CHECKING:
+    from jaxtyping import Shaped, UInt8
+
+SPACES = {"L": "GRAY", "RGB": "RGB ", "CMYK": "CMYK", "LAB": "Lab "}
+"""ICC colour space that fits each Pillow mode."""
+
+LEAST_CHANGE = 2
+"""Levels of 255; a profile that moves no colour further is sRGB but for rounding."""
+
+PNG_BITS = 16
+TIFF_BITS_TAG, TIFF_INK_TAG = 258, 262
+
+
+def stored_bits(image: Image.Image) -> int:
+    """Bits per channel in the file, from its header; call it before `load`."""
+    if image.format == "TIFF":
+        return int(max(getattr(image, "tag_v2", {}).get(TIFF_BITS_TAG, (1,))))
+    if image.mode == "1":
+        return 1
+    tiles: Any = getattr(image, "tile", ())
+    raw = str(tiles[0].args) if tiles else ""
+    return 16 if image.format == "PNG" and ("16" in raw) else 8
+
+
+def to_srgb(image: Image.Image, bits: int, notes: list[str]) -> UInt8[np.ndarray, "height width 3"]:
+    """Pixels of a loaded picture in 8-bit sRGB, alpha flattened on white; `notes` gains what was changed.
+
+    Raises: ImageUnreadable for values of unknown range.
+    """
+    if bits > 8:
+        notes.append(f"{bits} bit scaled to 8")
+    if image.mode.startswith(("I", "F")):
+        return _grey_to_srgb(image, bits, notes)
+    alpha = None
+    if image.has_transparency_data:
+        alpha = np.asarray(image.convert("RGBA").getchannel("A"))
+    pixels = apply_profile(_without_alpha(image), image.info.get("icc_profile"), notes)
+    return pixels if alpha is None else _flatten(pixels, alpha, notes)
+
+
+def _without_alpha(image: Image.Image) -> Image.Image:
+    """In one of the modes of `SPACES`."""
+    if image.mode in SPACES:
+        return image
+    if image.mode in ("1", "LA", "La"):
+        return image.convert("LA").getchannel("L") if image.mode != "1" else image.convert("L")
+    return image.convert("RGBA").convert("RGB")
+
+
+def _flatten(
+    pixels: UInt8[np.ndarray, "height width 3"], alpha: UInt8[np.ndarray, "height width"], notes: list[str]
+) -> UInt8[np.ndarray, "height width 3"]:
+    if alpha.min() == 255:
+        return pixels
+    notes.append("alpha flattened on white")
+    cover = alpha[..., None].astype(np.float32) / 255
+    return np.asarray(np.rint(pixels * cover + 255 * (1 - cover)), np.uint8)
+
+
+def _grey_to_srgb(image: Image.Image, bits: int, notes: list[str]) -> UInt8[np.ndarray, "height width 3"]:
+    """Deep grey: unsigned integers over their full range, or floats from 0 to 1."""
+    values = np.asarray(image)
+    levels = 1.0 if image.mode == "F" else float(2 ** min(bits if bits > 8 else 16, 16) - 1)
+    if not np.isfinite(values).all() or values.min() < 0 or values.max() > levels:
+        raise ImageUnreadable(
+            f"{bits}-bit values from {values.min()} to {values.max()} came; 0 to {levels:g} is expected.",
+            hint="Export it as 8 or 16 bit.",
+        )
+    grey = _scale(values, levels)
+    if image.format == "TIFF" and getattr(image, "tag_v2", {}).get(TIFF_INK_TAG) == 0:
+        grey = 255 - grey
+    return apply_profile(Image.fromarray(grey), image.info.get("icc_profile"), notes)
+
+
+def _scale(values: Shaped[np.ndarray, "height width"], levels: float) -> UInt8[np.ndarray, "height width"]:
+    return np.asarray(np.rint(values.astype(np.float32) * np.float32(255 / levels)), np.uint8)
+
+
+def apply_profile(
+    image: Image.Image, profile: bytes | None, notes: list[str]
+) -> UInt8[np.ndarray, "height width 3"]:
+    """Through the embedded profile to sRGB; without one the values are taken as sRGB."""
+    plain = np.asarray(image.convert("RGB"))
+    if image.mode == "CMYK" and not profile:
+        notes.append("CMYK without a profile, converted by formula")
+    if not profile:
+        return plain
+    try:
+        converted = np.asarray(_convert(image, profile))
+    except (ImageCms.PyCMSError, ValueError, OSError, TypeError) as error:
+        notes.append(f"colour profile not usable ({_reason(error)}), taken as sRGB")
+        return plain
+    if image.mode == "RGB" and np.abs(converted.astype(np.int16) - plain).max(initial=0) <= LEAST_CHANGE:
+        return plain
+    notes.append(
+        "CMYK converted by its colour profile" if image.mode == "CMYK" else "colour profile converted to sRGB"
+    )
+    return converted
+
+
+def _convert(image: Image.Image, profile: bytes) -> Image.Image:
+    source = ImageCms.ImageCmsProfile(BytesIO(profile))
+    space = source.profile.xcolor_space
+    if space == "RGB " and image.mode == "L":
+        image = image.convert("RGB")
+    if space != SPACES[image.mode]:
+        raise ValueError(f"made for {space.strip()}, not for {image.mode}")
+    # Relative colorimetric: perceptual tables differ between makers, and measured colours must not.
+    intent = ImageCms.Intent.RELATIVE_COLORIMETRIC
+    result = ImageCms.profileToProfile(image, source, ImageCms.createProfile("sRGB"), intent, "RGB")
+    if result is None:
+        raise ValueError("no conversion")
+    return result
+
+
+def _reason(error: Exception) -> str:
+    """Short, and nothing of the profile's own texts."""
+    return (
+        str(error)
+        if isinstance(error, ValueError) and str(error).startswith(("made for", "no conv"))
+        else "damaged"
+    )

@@ -1,0 +1,639 @@
+"""Every odd file has a clear outcome: pixels and a note, or one of two errors."""
+
+import contextlib
+import hashlib
+import io
+import os
+import struct
+import warnings
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+from PIL import Image, ImageCms, PngImagePlugin
+
+from dermaxai.errors import ImageError, ImageTooLarge, ImageUnreadable, UsageError
+from dermaxai.images import IMAGE_SUFFIXES, Limits, find_images, read_image, write_photo
+
+SECRET = "Ivanova-Secret-4711"
+
+
+def make_pixels(height=40, width=60) -> np.ndarray:
+    """A smooth scene without symmetry, so that every turn shows."""
+    rows, columns = np.mgrid[:height, :width]
+    return (
+        np.stack([rows * 5 + 20, columns * 3 + 30, 200 - rows * 2 - columns], axis=2)
+        .clip(0, 255)
+        .astype(np.uint8)
+    )
+
+
+PIXELS = make_pixels()
+
+
+def encode(image: Image.Image, kind: str, **options) -> bytes:
+    buffer = io.BytesIO()
+    image.save(buffer, kind, **options)
+    return buffer.getvalue()
+
+
+def photo() -> Image.Image:
+    return Image.fromarray(PIXELS)
+
+
+def difference(left, right) -> int:
+    return int(np.abs(np.asarray(left, int) - np.asarray(right, int)).max())
+
+
+@pytest.mark.parametrize(
+    ("kind", "options", "tolerance"),
+    [
+        ("PNG", {}, 0),
+        ("TIFF", {}, 0),
+        ("TIFF", {"compression": "tiff_lzw"}, 0),
+        ("BMP", {}, 0),
+        ("WEBP", {"lossless": True}, 0),
+        ("JPEG", {"quality": 95, "subsampling": 0}, 6),
+    ],
+)
+def test_every_format_is_read(kind, options, tolerance):
+    data = encode(photo(), kind, **options)
+    image = read_image(data)
+    assert image.format == kind
+    assert image.pixels.shape == PIXELS.shape
+    assert image.pixels.dtype == np.uint8
+    assert difference(image.pixels, PIXELS) <= tolerance
+    assert image.sha256 == hashlib.sha256(data).hexdigest()
+    assert image.notes == ()
+    assert image.removed == ()
+
+
+def test_gif_and_svg_are_refused():
+    for data in (encode(photo(), "GIF"), b"<svg xmlns='http://www.w3.org/2000/svg'/>", b"%PDF-1.7 nothing"):
+        with pytest.raises(ImageUnreadable, match="JPEG, PNG, TIFF, WebP, BMP and DICOM"):
+            read_image(data)
+
+
+# Names and places
+
+
+@pytest.mark.parametrize("name", ["родинка.png", "黑色素瘤.png", "mole 🔬.png", "-rf.png", "a'b\"c.png"])
+def test_names_of_any_script(tmp_path: Path, name):
+    path = tmp_path / "снимки пациента" / name
+    path.parent.mkdir()
+    photo().save(path)
+    assert difference(read_image(path).pixels, PIXELS) == 0
+    assert difference(read_image(str(path)).pixels, PIXELS) == 0
+
+
+def test_message_holds_a_name_that_is_not_unicode(tmp_path: Path):
+    path = Path(os.fsdecode(os.fsencode(tmp_path) + b"/\xff\xfe.png"))
+    with pytest.raises(ImageUnreadable) as caught:
+        read_image(path)
+    str(caught.value).encode("utf-8")
+
+
+def test_wrong_extension_is_read_by_content_with_a_note(tmp_path: Path):
+    path = tmp_path / "photo.png"
+    path.write_bytes(encode(photo(), "JPEG"))
+    image = read_image(path)
+    assert image.format == "JPEG"
+    assert image.notes == ("named as PNG, is JPEG",)
+
+
+def test_no_extension_and_upper_case_need_no_note(tmp_path: Path):
+    for name in ("photo", "PHOTO.JPG", "photo.jpeg"):
+        (tmp_path / name).write_bytes(encode(photo(), "JPEG"))
+        assert read_image(tmp_path / name).notes == ()
+
+
+def test_missing_file_folder_and_pipe(tmp_path: Path):
+    with pytest.raises(ImageUnreadable, match=r"no file 'нет\.jpg'"):
+        read_image(tmp_path / "нет.jpg")
+    with pytest.raises(ImageUnreadable, match="is a folder"):
+        read_image(tmp_path)
+    os.mkfifo(tmp_path / "pipe.jpg")
+    with pytest.raises(ImageUnreadable, match="not an ordinary file"):
+        read_image(tmp_path / "pipe.jpg")
+    with pytest.raises(ImageUnreadable):
+        read_image("name with a nul\0.png")
+
+
+def test_zero_bytes(tmp_path: Path):
+    (tmp_path / "empty.jpg").touch()
+    with pytest.raises(ImageUnreadable, match=r"'empty\.jpg' is empty \(0 bytes\)"):
+        read_image(tmp_path / "empty.jpg")
+    with pytest.raises(ImageUnreadable, match="empty"):
+        read_image(b"")
+
+
+# Limits
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "BMP"])
+@pytest.mark.parametrize("share", [0.02, 0.3, 0.7])
+def test_truncated_files_are_unreadable(kind, share):
+    noise = np.random.default_rng(0).integers(0, 256, (120, 160, 3), dtype=np.uint8)
+    data = encode(Image.fromarray(noise), kind)
+    with pytest.raises(ImageUnreadable, match=r"damaged|no picture"):
+        read_image(data[: int(len(data) * share)])
+
+
+def png_header(width: int, height: int) -> bytes:
+    """A PNG that claims a size and holds no pixels."""
+
+    def chunk(kind: bytes, body: bytes) -> bytes:
+        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
+    return (
+        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
+    )
+
+
+@pytest.mark.parametrize("size", [(10_001, 10_000), (16_000, 16_000), (1_000_000, 1_000_000)])
+def test_huge_picture_is_refused_from_its_header(size):
+    with pytest.raises(ImageTooLarge, match="pixels"):
+        read_image(png_header(*size))
+
+
+def test_decompression_bomb_is_not_decoded(monkeypatch):
+    bomb = encode(Image.new("L", (3000, 3000)), "PNG")
+    assert len(bomb) < 20_000
+    monkeypatch.setattr(PngImagePlugin.PngImageFile, "load", lambda self: pytest.fail("decoded"))
+    with pytest.raises(ImageTooLarge, match="3000 x 3000 pixels; at most 1,000,000"):
+        read_image(bomb, limits=Limits(max_pixels=1_000_000))
+
+
+def test_limit_of_bytes_is_checked_before_reading(tmp_path: Path, monkeypatch):
+    path = tmp_path / "big.jpg"
+    path.write_bytes(bytes(2000))
+    monkeypatch.setattr(Path, "open", lambda *_: pytest.fail("opened"))
+    with pytest.raises(ImageTooLarge, match=r"'big\.jpg' has 0\.0 MB"):
+        read_image(path, limits=Limits(max_bytes=1000))
+    with pytest.raises(ImageTooLarge):
+        read_image(bytes(2000), limits=Limits(max_bytes=1000))
+
+
+@pytest.mark.parametrize("size", [(1, 1), (15, 200), (200, 15)])
+def test_tiny_picture_is_refused(size):
+    with pytest.raises(ImageUnreadable, match="needs 16 on each side"):
+        read_image(encode(Image.new("RGB", size), "PNG"))
+    assert read_image(encode(Image.new("RGB", (16, 16)), "PNG")).pixels.shape == (16, 16, 3)
+
+
+# Frames
+
+
+@pytest.mark.parametrize(
+    ("kind", "word"), [("PNG", "frame"), ("WEBP", "frame"), ("TIFF", "page"), ("MPO", "picture")]
+)
+def test_first_of_several_frames_is_used(kind, word):
+    others = [Image.new("RGB", (60, 40), colour) for colour in ("white", "black")]
+    options = {"lossless": True} if kind == "WEBP" else {}
+    image = read_image(encode(photo(), kind, save_all=True, append_images=others, **options))
+    assert f"only the first {word} of 3 is used" in image.notes
+    assert difference(image.pixels, PIXELS) <= (12 if kind == "MPO" else 0)
+    assert image.format == ("JPEG" if kind == "MPO" else kind)
+
+
+# Colour modes
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "BMP", "JPEG"])
+def test_grey_becomes_rgb(kind):
+    grey = PIXELS[..., 0]
+    image = read_image(encode(Image.fromarray(grey), kind))
+    assert difference(image.pixels, np.repeat(grey[..., None], 3, axis=2)) <= 4
+    assert image.notes == ()
+
+
+def test_one_bit():
+    bits = PIXELS[..., 0] > 100
+    for kind in ("PNG", "TIFF", "BMP"):
+        image = read_image(encode(Image.fromarray(bits), kind))
+        assert np.array_equal(image.pixels[..., 1], np.where(bits, 255, 0))
+
+
+def test_palette():
+    palette = photo().quantize(64)
+    expected = np.asarray(palette.convert("RGB"))
+    for kind in ("PNG", "TIFF", "BMP"):
+        assert difference(read_image(encode(palette, kind)).pixels, expected) == 0
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF", "WEBP"])
+def test_alpha_is_flattened_on_white(kind):
+    alpha = np.full((40, 60), 255, np.uint8)
+    alpha[:20] = 0
+    alpha[20:30] = 128
+    data = encode(
+        Image.fromarray(np.dstack([PIXELS, alpha])), kind, **({"lossless": True} if kind == "WEBP" else {})
+    )
+    image = read_image(data)
+    assert (image.pixels[:20] == 255).all()
+    assert difference(image.pixels[20:30], (PIXELS[20:30].astype(int) + 255) / 2) <= 2
+    assert difference(image.pixels[30:], PIXELS[30:]) == 0
+    assert image.notes == ("alpha flattened on white",)
+
+
+def test_alpha_of_palette_grey_and_colour_key():
+    key = tuple(int(value) for value in PIXELS[5, 5])
+    colour = read_image(encode(photo(), "PNG", transparency=key))
+    assert (colour.pixels[5, 5] == 255).all()
+    grey = read_image(encode(Image.merge("LA", [photo().getchannel(0), Image.new("L", (60, 40), 0)]), "PNG"))
+    assert (grey.pixels == 255).all()
+    palette = read_image(encode(photo().quantize(8), "PNG", transparency=0))
+    assert (palette.pixels == 255).all(axis=2).any()
+    for image in (colour, grey, palette):
+        assert image.notes == ("alpha flattened on white",)
+
+
+def test_opaque_alpha_is_not_worth_a_note():
+    image = read_image(encode(photo().convert("RGBA"), "PNG"))
+    assert difference(image.pixels, PIXELS) == 0
+    assert image.notes == ()
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "TIFF"])
+def test_cmyk_without_profile(kind):
+    image = read_image(encode(photo().convert("CMYK"), kind))
+    assert difference(image.pixels, PIXELS) <= 12
+    assert image.notes == ("CMYK without a profile, converted by formula",)
+
+
+@pytest.mark.parametrize("kind", ["PNG", "TIFF"])
+def test_sixteen_bit_grey_is_scaled_not_clipped(kind):
+    ramp = np.linspace(0, 65535, 40 * 60).astype(np.uint16).reshape(40, 60)
+    image = read_image(encode(Image.fromarray(ramp), kind))
+    assert difference(image.pixels[..., 0], ramp / 257) <= 1
+    assert len(np.unique(image.pixels)) == 256
+    assert image.notes == ("16 bit scaled to 8",)
+
+
+def test_sixteen_bit_colour_png():
+    deep = PIXELS.astype(">u2") * 257
+    rows = b"".join(b"\0" + row.tobytes() for row in deep)
+    body = png_header(60, 40)
+    head = struct.pack(">IIBBBBB", 60, 40, 16, 2, 0, 0, 0)
+
+    def chunk(kind: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+
+    data = body[:8] + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+    image = read_image(data)
+    assert difference(image.pixels, PIXELS) <= 1
+    assert image.notes == ("16 bit scaled to 8",)
+
+
+def test_thirty_two_bit_values():
+    unit = (PIXELS[..., 0] / 255).astype(np.float32)
+    image = read_image(encode(Image.fromarray(unit), "TIFF"))
+    assert difference(image.pixels[..., 0], PIXELS[..., 0]) <= 1
+    assert image.notes == ("32 bit scaled to 8",)
+    for odd in (unit * 1000, unit - 1, np.full_like(unit, np.nan)):
+        with pytest.raises(ImageUnreadable, match="0 to 1 is expected"):
+            read_image(encode(Image.fromarray(odd), "TIFF"))
+
+
+# Colour profiles
+
+
+def srgb_profile() -> bytes:
+    return ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+
+
+def swapped_profile() -> bytes:
+    """sRGB whose red and blue primaries have changed places."""
+    return (
+        srgb_profile().replace(b"rXYZ", b"xxxx", 1).replace(b"bXYZ", b"rXYZ", 1).replace(b"xxxx", b"bXYZ", 1)
+    )
+
+
+def s15(value: float) -> bytes:
+    return struct.pack(">i", round(value * 65536))
+
+
+def wide_profile() -> bytes:
+    """A matrix profile with the primaries of Adobe RGB (1998), adapted to D50, and gamma 2.2."""
+
+    def xyz(*values: float) -> bytes:
+        return b"XYZ \0\0\0\0" + b"".join(map(s15, values))
+
+    curve = b"curv\0\0\0\0" + struct.pack(">IH", 1, 563) + b"\0\0"
+    text = SECRET.encode() + b"\0"
+    description = b"desc\0\0\0\0" + struct.pack(">I", len(text)) + text + bytes(78 + 9)
+    tags = {
+        b"desc": description + bytes(-len(description) % 4),
+        b"wtpt": xyz(0.9642, 1.0, 0.8249),
+        b"rXYZ": xyz(0.60974, 0.31111, 0.01947),
+        b"gXYZ": xyz(0.20528, 0.62567, 0.06087),
+        b"bXYZ": xyz(0.14919, 0.06322, 0.74457),
+        b"rTRC": curve,
+        b"gTRC": curve,
+        b"bTRC": curve,
+    }
+    table, body, offset = struct.pack(">I", len(tags)), b"", 132 + 12 * len(tags)
+    for name, data in tags.items():
+        table += name + struct.pack(">II", offset + len(body), len(data))
+        body += data
+    head = struct.pack(">I4sI4s4s4s", offset + len(body), b"test", 0x02100000, b"mntr", b"RGB ", b"XYZ ")
+    head += bytes(12) + b"acsp" + bytes(28) + s15(0.9642) + s15(1.0) + s15(0.8249) + bytes(48)
+    assert len(head) == 128
+    return head + table + body
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP"])
+def test_swapped_profile_swaps_red_and_blue(kind):
+    options = {"WEBP": {"lossless": True}, "JPEG": {"quality": 98, "subsampling": 0}}.get(kind, {})
+    image = read_image(encode(photo(), kind, icc_profile=swapped_profile(), **options))
+    assert difference(image.pixels, PIXELS[..., ::-1]) <= 8
+    assert image.notes == ("colour profile converted to sRGB",)
+
+
+def test_wide_profile_makes_colours_stronger():
+    flat = np.full((32, 32, 3), (100, 160, 90), np.uint8)
+    image = read_image(encode(Image.fromarray(flat), "PNG", icc_profile=wide_profile()))
+    assert difference(image.pixels[16, 16], (53, 162, 85)) <= 4
+    grey = read_image(encode(Image.new("RGB", (32, 32), (128, 128, 128)), "PNG", icc_profile=wide_profile()))
+    assert difference(grey.pixels[16, 16], (128, 128, 128)) <= 3
+
+
+def test_srgb_profile_leaves_pixels_bit_exact():
+    image = read_image(encode(photo(), "PNG", icc_profile=srgb_profile()))
+    assert difference(image.pixels, PIXELS) == 0
+    assert not any("profile" in note for note in image.notes)
+
+
+@pytest.mark.parametrize("profile", [b"nonsense", srgb_profile()[:200], b"\0" * 128])
+def test_broken_profile_is_a_note(profile):
+    image = read_image(encode(photo(), "PNG", icc_profile=profile))
+    assert difference(image.pixels, PIXELS) == 0
+    assert image.notes == ("colour profile not usable (damaged), taken as sRGB",)
+
+
+def test_profile_of_another_colour_space_is_a_note():
+    image = read_image(encode(photo().convert("CMYK"), "JPEG", icc_profile=srgb_profile()))
+    assert "colour profile not usable (made for RGB, not for CMYK), taken as sRGB" in image.notes
+
+
+def test_profile_is_applied_below_alpha():
+    half = Image.fromarray(np.dstack([PIXELS, np.full((40, 60), 128, np.uint8)]))
+    image = read_image(encode(half, "PNG", icc_profile=swapped_profile()))
+    assert difference(image.pixels, (PIXELS[..., ::-1].astype(int) + 255) / 2) <= 3
+
+
+# Orientation
+
+STORED = {  # What a camera stores for the upright PIXELS, by the rows and columns of the Exif standard.
+    1: lambda a: a,
+    2: lambda a: a[:, ::-1],
+    3: lambda a: a[::-1, ::-1],
+    4: lambda a: a[::-1],
+    5: lambda a: a.transpose(1, 0, 2),
+    6: lambda a: a[:, ::-1].transpose(1, 0, 2)[:, :],
+    7: lambda a: a[::-1, ::-1].transpose(1, 0, 2),
+    8: lambda a: a[::-1].transpose(1, 0, 2),
+}
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
+def test_all_orientations_end_upright(orientation, kind):
+    stored = Image.fromarray(np.ascontiguousarray(STORED[orientation](PIXELS)))
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    options = {"WEBP": {"lossless": True}, "JPEG": {"quality": 98, "subsampling": 0}}.get(kind, {})
+    image = read_image(encode(stored, kind, exif=exif, **options))
+    assert image.pixels.shape == PIXELS.shape
+    assert difference(image.pixels, PIXELS) <= (8 if kind == "JPEG" else 0)
+    assert any("upright" in note for note in image.notes) == (orientation != 1)
+    assert image.pixels.flags["C_CONTIGUOUS"]
+
+
+def test_impossible_orientation_is_ignored():
+    exif = Image.Exif()
+    exif[0x0112] = 42
+    assert difference(read_image(encode(photo(), "PNG", exif=exif)).pixels, PIXELS) == 0
+
+
+# Identity
+
+
+def identifying_exif() -> Image.Exif:
+    exif = Image.Exif()
+    exif[0x013B] = SECRET  # Artist
+    exif[0x010E] = SECRET  # ImageDescription
+    exif.get_ifd(0x8769)[0xA431] = SECRET  # BodySerialNumber
+    exif.get_ifd(0x8769)[0x9003] = "2020:01:01 10:00:00"
+    exif.get_ifd(0x8825)[1] = "N"
+    exif.get_ifd(0x8825)[2] = (55.0, 45.0, 1.0)
+    return exif
+
+
+XMP = (
+    '<x:xmpmeta xmlns:x="adobe:ns:meta/"><rdf:RDF xmlns:rdf="http://www.w3.org/1999/02/22-rdf-syntax-ns#">'
+    f'<rdf:Description photoshop:AuthorsPosition="{SECRET}"><dc:creator>{SECRET}</dc:creator>'
+    "</rdf:Description></rdf:RDF></x:xmpmeta>"
+).encode()
+
+
+def iptc_block() -> bytes:
+    value = SECRET.encode()
+    record = b"\x1c\x02\x50" + struct.pack(">H", len(value)) + value
+    resource = b"8BIM\x04\x04\0\0" + struct.pack(">I", len(record)) + record + bytes(len(record) % 2)
+    return b"Photoshop 3.0\0" + resource
+
+
+def insert_segment(data: bytes, marker: int, body: bytes) -> bytes:
+    return data[:2] + bytes([0xFF, marker]) + struct.pack(">H", len(body) + 2) + body + data[2:]
+
+
+def test_jpeg_identity_is_listed_by_name_only():
+    data = encode(
+        photo(), "JPEG", exif=identifying_exif(), comment=SECRET.encode(), xmp=XMP, icc_profile=wide_profile()
+    )
+    data = insert_segment(insert_segment(data, 0xED, iptc_block()), 0xEB, b"JP" + SECRET.encode())
+    image = read_image(data)
+    expected = {
+        "Artist",
+        "ImageDescription",
+        "BodySerialNumber",
+        "DateTimeOriginal",
+        "GPSInfo",
+        "GPSLatitude",
+        "Comment",
+        "XMP",
+        "XMP dc:creator",
+        "XMP photoshop:AuthorsPosition",
+        "IPTC By-line",
+        "ICC profile_description",
+        "APP11 segment",
+    }
+    assert expected <= set(image.removed)
+    assert image.removed == tuple(sorted(image.removed))
+    assert "Orientation" not in image.removed
+    assert SECRET not in repr((image.removed, image.notes))
+    assert "55" not in repr(image.removed)
+
+
+def test_png_text_also_behind_the_pixels():
+    texts = PngImagePlugin.PngInfo()
+    texts.add_text("Author", SECRET)
+    texts.add_itxt("Patient", SECRET, lang="ru")
+    data = encode(photo(), "PNG", pnginfo=texts, exif=identifying_exif())
+    late = b"Comment\0" + SECRET.encode()
+    chunk = struct.pack(">I", len(late)) + b"tEXt" + late + struct.pack(">I", zlib.crc32(b"tEXt" + late))
+    image = read_image(data[:-12] + chunk + data[-12:])
+    assert {"PNG text Author", "PNG text Patient", "PNG text Comment", "Artist", "GPSInfo"} <= set(
+        image.removed
+    )
+    assert SECRET not in repr(image.removed)
+
+
+def test_a_keyword_as_long_as_a_sentence_is_shortened():
+    texts = PngImagePlugin.PngInfo()
+    texts.add_text("Patient Ivanova born 1961 in Saint Petersburg, Nevsky 1", "x")
+    (name,) = read_image(encode(photo(), "PNG", pnginfo=texts)).removed
+    assert name.endswith("...")
+    assert "Petersburg" not in name
+
+
+@pytest.mark.parametrize("kind", ["TIFF", "WEBP"])
+def test_tiff_and_webp_identity(kind):
+    options = {} if kind == "TIFF" else {"xmp": XMP}
+    image = read_image(encode(photo(), kind, exif=identifying_exif(), **options))
+    assert {"Artist", "ImageDescription"} <= set(image.removed)
+    assert "ImageWidth" not in image.removed
+    assert SECRET not in repr(image)
+
+
+def test_broken_exif_does_not_stop_reading():
+    data = insert_segment(encode(photo(), "JPEG"), 0xE1, b"Exif\0\0MM\0*\xff\xff\xff\xff" + bytes(20))
+    assert read_image(data).pixels.shape == PIXELS.shape
+
+
+# Damage of any kind
+
+
+@settings(max_examples=150, deadline=None)
+@given(st.binary(max_size=400))
+def test_random_bytes_raise_only_image_errors(data):
+    with pytest.raises(ImageError):
+        read_image(data)
+
+
+HEADS = [b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0", b"II*\0", b"MM\0*", b"BM", b"RIFF\x20\0\0\0WEBPVP8 "]
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.sampled_from(HEADS), st.binary(max_size=300))
+def test_random_bytes_behind_a_true_head(head, data):
+    try_read(head + data)
+
+
+SAMPLES = [
+    encode(photo(), "JPEG", exif=identifying_exif(), icc_profile=wide_profile(), xmp=XMP),
+    encode(photo(), "PNG", exif=identifying_exif(), icc_profile=wide_profile()),
+    encode(photo(), "TIFF", exif=identifying_exif(), compression="tiff_lzw"),
+    encode(photo(), "TIFF", save_all=True, append_images=[photo()]),
+    encode(photo(), "WEBP", exif=identifying_exif()),
+    encode(photo(), "PNG", save_all=True, append_images=[Image.new("RGB", (60, 40))]),
+    encode(photo(), "BMP"),
+    encode(photo().convert("CMYK"), "JPEG"),
+]
+
+
+@settings(max_examples=200, deadline=None)
+@given(st.sampled_from(SAMPLES), st.floats(0, 1))
+def test_truncation_raises_only_image_errors(data, share):
+    try_read(data[: int(len(data) * share)])
+
+
+@settings(max_examples=300, deadline=None)
+@given(
+    st.sampled_from(SAMPLES),
+    st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), min_size=1, max_size=6),
+)
+def test_flipped_bytes_raise_only_image_errors(data, changes):
+    broken = bytearray(data)
+    for place, value in changes:
+        broken[min(int(place * len(broken)), len(broken) - 1)] = value
+    try_read(bytes(broken))
+
+
+def try_read(data: bytes) -> None:
+    with warnings.catch_warnings(), contextlib.suppress(ImageError):
+        warnings.simplefilter("error")
+        image = read_image(data, limits=Limits(max_pixels=4_000_000))
+        assert image.pixels.ndim == 3
+        assert image.pixels.shape[2] == 3
+        assert image.pixels.dtype == np.uint8
+
+
+# Writing and finding
+
+
+def test_png_round_trip_and_jpeg_close(tmp_path: Path):
+    image = read_image(SAMPLES[0])
+    write_photo(image, tmp_path / "a.png")
+    assert difference(read_image(tmp_path / "a.png").pixels, image.pixels) == 0
+    write_photo(image, tmp_path / "a.jpg")
+    assert difference(read_image(tmp_path / "a.jpg").pixels, image.pixels) <= 20
+
+
+@pytest.mark.parametrize("name", ["a.jpg", "b.JPEG", "c.png"])
+def test_written_photo_is_clean_and_deterministic(tmp_path: Path, name):
+    image = read_image(SAMPLES[0])
+    write_photo(image, tmp_path / name)
+    first = (tmp_path / name).read_bytes()
+    write_photo(image, tmp_path / name)
+    assert (tmp_path / name).read_bytes() == first
+    again = read_image(first)
+    assert again.removed == ()
+    assert again.notes == ()
+    assert SECRET.encode() not in first
+
+
+def test_other_endings_are_refused(tmp_path: Path):
+    with pytest.raises(UsageError, match=r"\.jpg or \.png"):
+        write_photo(read_image(SAMPLES[0]), tmp_path / "a.gif")
+
+
+def test_find_images(tmp_path: Path):
+    for name in (
+        "b.jpg",
+        "a.PNG",
+        "sub/c.tiff",
+        "sub/deep/d.dcm",
+        ".hidden.jpg",
+        ".git/e.jpg",
+        "notes.txt",
+        "sub/._c.jpg",
+    ):
+        (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
+        (tmp_path / name).touch()
+    found = find_images([tmp_path])
+    assert [path.relative_to(tmp_path).as_posix() for path in found] == [
+        "a.PNG",
+        "b.jpg",
+        "sub/c.tiff",
+        "sub/deep/d.dcm",
+    ]
+    missing = tmp_path / "missing.jpg"
+    text = tmp_path / "notes.txt"
+    assert find_images([text, missing, tmp_path / "sub", tmp_path / "sub/c.tiff"]) == [
+        text,
+        missing,
+        tmp_path / "sub/c.tiff",
+        tmp_path / "sub/deep/d.dcm",
+    ]
+    assert find_images([]) == []
+
+
+def test_suffixes_are_lower_case():
+    assert {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp", ".dcm"} <= IMAGE_SUFFIXES
+    assert all(suffix == suffix.lower() for suffix in IMAGE_SUFFIXES)
