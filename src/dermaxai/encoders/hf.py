@@ -51,7 +51,7 @@ class HuggingFaceEncoder(AbstractEncoder):
         module = meta.fill(module, state, dropped=card.dropped_weight_keys, what=card.name, dtype=dtype)
         self.module = self._model = module.to(device)
         self.tower = tower_of(self.module)
-        self.card = meta.with_geometry(card, self.tower, embed=card.embed)
+        self.card = meta.with_geometry(card, self.tower, embed=_embedding_width(self._config))
         self.device, self.dtype, self.sha256 = device, dtype, checkpoint.sha256
         self.grid, self.width, self.has_text = self.tower.grid, self.tower.width, True
         self._checkpoint, self._offline = checkpoint, offline
@@ -147,6 +147,10 @@ def build(card: EncoderCard, config: Any) -> nn.Module:  # noqa: ANN401
 
     kind = transformers.CLIPModel if config.model_type == "clip" else transformers.SiglipModel
     return meta.build_without_memory(lambda: kind(config))
+
+
+def _embedding_width(config: Any) -> int:  # noqa: ANN401
+    return int(config.projection_dim if config.model_type == "clip" else config.vision_config.hidden_size)
 
 
 def tower_of(module: nn.Module) -> tail.Tower:

@@ -133,8 +133,8 @@ def build(card: EncoderCard, config: Mapping[str, Any], folder: Path, *, offline
     geometry = text_tower.bert_config(card, folder, text["hf_model_name"], offline=offline)
 
     def make() -> nn.Module:
-        # A stand-in of no layers keeps open_clip from asking the hub for the text tower's configuration.
-        module: nn.Module = open_clip.CustomTextCLIP(**{**options, "text_cfg": {"layers": 0}})
+        # A stand-in of one layer keeps open_clip from asking the hub for the text tower's configuration.
+        module: nn.Module = open_clip.CustomTextCLIP(**{**options, "text_cfg": {"layers": 1}})
         module.text = text_tower.bert_text_tower(text["hf_model_name"], geometry, text, config["embed_dim"])
         return module
 

@@ -28,8 +28,11 @@ def prepare(
     top, left = (_margin(length, card) for length in (height, width))
     resized = photo.resize((width, height), _FILTERS[card.interpolation])
     square = resized.crop((left, top, left + card.image_size, top + card.image_size))
-    tall, wide = photo.height / height, photo.width / width
-    place = Placement(photo.height, photo.width, top * tall, left * wide, covered * tall, covered * wide)
+    (start_y, length_y), (start_x, length_x) = (
+        (start * side / resized_side, covered * side / resized_side)
+        for start, side, resized_side in ((top, photo.height, height), (left, photo.width, width))
+    )
+    place = Placement(photo.height, photo.width, start_y, start_x, length_y, length_x)
     return normalise(square, card), place
 
 

@@ -9,6 +9,7 @@ from typing import Any
 from jaxtyping import Int
 from torch import Tensor
 
+from dermaxai.encoders import hub
 from dermaxai.encoders.cards import EncoderCard
 from dermaxai.encoders.weights import read_json
 from dermaxai.errors import WeightsMissing, WeightsOffline
@@ -59,12 +60,14 @@ def without_padding(ids: Int[Tensor, "texts length"], pad: int) -> Int[Tensor, "
 def _hub_config(name: str, *, offline: bool) -> Mapping[str, Any]:
     import transformers
 
+    offline = hub.is_offline(offline=offline)
     try:
         config = transformers.AutoConfig.from_pretrained(name, local_files_only=offline)
     except (OSError, ValueError) as error:
         kind = WeightsOffline if offline else WeightsMissing
         raise kind(
-            f"The configuration of the text tower {name} is not beside the weights nor in the card: {error}",
+            f"The configuration of the text tower {name} is neither in the folder nor in the card nor "
+            f"{'in the cache, and this run is offline' if offline else 'at the hub'}.",
             hint="Put it into the folder as text_config.json, or into the card as [text_config].",
         ) from error
     return dict(config.to_dict())

@@ -84,7 +84,8 @@ def timm_tower(visual: Any) -> Tower:  # noqa: ANN401
         read_out=read_out,
         pooling=_timm_pooling(trunk),
         first_patch=trunk.num_prefix_tokens,
-        grid=tuple(trunk.patch_embed.grid_size),
+        # Not patch_embed.grid_size: a tower of dynamic size keeps there what it was made for.
+        grid=tuple(side // trunk.patch_embed.patch_size[0] for side in visual.image_size),
         width=trunk.embed_dim,
         patch=trunk.patch_embed.patch_size[0],
     )
