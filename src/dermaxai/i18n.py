@@ -1,0 +1,98 @@
+"""Words of the interface in English and Russian.
+
+One JSON file per language in `locale/`, read alike by Python and by the page: the standard library's gettext
+reads compiled catalogues only, and those would need a build step. A sentence with a number holds its plural
+forms under the categories of the Unicode CLDR: one, other in English; one, few, many in Russian.
+"""
+
+from __future__ import annotations
+
+import functools
+import json
+import re
+from collections.abc import Mapping
+from importlib import resources
+from typing import Literal
+
+from dermaxai.errors import NotSupported, UsageError
+from dermaxai.types import Language
+
+Plural = Literal["one", "few", "many", "other"]
+
+LANGUAGES: tuple[Language, ...] = ("en", "ru")
+
+
+class Catalogue:
+    """All interface strings of one language."""
+
+    def __init__(self, language: Language, entries: Mapping[str, str | Mapping[str, str]]) -> None:
+        self.language = language
+        self.entries = entries
+
+    def text(self, key: str, **values: object) -> str:
+        """The string `key` with `{name}` places filled. Raises: UsageError for an unknown key.
+
+        >>> catalogue("ru").text("figure.word", word="граница")
+        '«граница»'
+        """
+        entry = self._entry(key)
+        if not isinstance(entry, str):
+            raise UsageError(f"'{key}' has plural forms.", hint="Ask for it with `count`.")
+        return _fill(entry, values)
+
+    def count(self, key: str, number: int, **values: object) -> str:
+        """The plural form of `key` for `number`, which also fills `{number}`. Raises: UsageError.
+
+        >>> [catalogue("ru").count("words", n) for n in (1, 3, 11, 25)]
+        ['1 слово', '3 слова', '11 слов', '25 слов']
+        """
+        entry = self._entry(key)
+        if isinstance(entry, str):
+            raise UsageError(f"'{key}' has no plural forms.", hint="Ask for it with `text`.")
+        return _fill(entry[plural(self.language, number)], {"number": number, **values})
+
+    def name(self, kind: str, name: str) -> str:
+        """The readable name of a method or metric, or the name itself where the catalogue has none.
+
+        >>> catalogue("en").name("method", "grad_eclip"), catalogue("en").name("method", "my_own")
+        ('Grad-ECLIP', 'my_own')
+        """
+        return str(self.entries.get(f"{kind}.{name}", name))
+
+    def _entry(self, key: str) -> str | Mapping[str, str]:
+        if key not in self.entries:
+            raise UsageError(f"The {self.language} catalogue has no string '{key}'.")
+        return self.entries[key]
+
+
+@functools.cache
+def catalogue(language: str) -> Catalogue:
+    """The strings of one language. Raises: NotSupported.
+
+    >>> catalogue("en").count("words", 1)
+    '1 word'
+    """
+    known = next((entry for entry in LANGUAGES if entry == language), None)
+    if known is None:
+        raise NotSupported(f"The interface speaks {', '.join(LANGUAGES)}, not '{language}'.")
+    file = resources.files("dermaxai").joinpath(f"locale/{known}.json")
+    return Catalogue(known, json.loads(file.read_text("utf-8")))
+
+
+def plural(language: Language, number: int) -> Plural:
+    """CLDR category of a whole number.
+
+    >>> [plural("ru", n) for n in (1, 2, 5, 11, 12, 21, 104)]
+    ['one', 'few', 'many', 'many', 'many', 'one', 'few']
+    """
+    if language == "en":
+        return "one" if number == 1 else "other"
+    ones, tens = number % 10, number % 100
+    if ones == 1 and tens != 11:
+        return "one"
+    return "few" if 2 <= ones <= 4 and not 12 <= tens <= 14 else "many"
+
+
+def _fill(pattern: str, values: Mapping[str, object]) -> str:
+    """Known `{name}` places filled in one pass, so that braces inside a value stay what they are."""
+    return re.sub(r"\{(\w+)\}", lambda place: str(values.get(place[1], place[0])), pattern)

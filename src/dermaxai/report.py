@@ -1,0 +1,159 @@
+"""A case as one HTML file that opens from disk, asks for nothing, and is the live viewer inside."""
+
+from __future__ import annotations
+
+import base64
+import hashlib
+import io
+import json
+import os
+from importlib import resources
+from pathlib import Path
+from typing import Any
+from uuid import uuid4
+
+import numpy as np
+from PIL import Image
+
+from dermaxai.i18n import LANGUAGES, catalogue
+from dermaxai.types import Case, Language, SkinImage
+from dermaxai.viewer import case_to_page
+
+LONGEST_SIDE = 1600
+"""Photo pixels in the report; larger photos are shown smaller, maps and values stay those of the original."""
+PHOTO_QUALITY = 88
+MODULES = ("painting.js", "panels.js", "viewer.js")
+"""In the order of their imports, each import on one line."""
+LIMITS = ("map", "grid", "methods", "caption", "skin")
+
+
+def write_report(case: Case, path: Path | str, *, language: Language = "en") -> Path:
+    """Write the report of `case`; `language` is that of the interface on opening, both are inside.
+
+    The file replaces an earlier one in one step. The same case gives the same file.
+
+    Raises: NotSupported for another language.
+    """
+    target = Path(path)
+    target.parent.mkdir(parents=True, exist_ok=True)
+    fresh = target.with_name(f".{target.name}.{uuid4().hex[:8]}")
+    try:
+        fresh.write_bytes(render_report(case, language=language).encode())
+        os.replace(fresh, target)
+    finally:
+        fresh.unlink(missing_ok=True)
+    return target
+
+
+def render_report(case: Case, *, language: Language = "en") -> str:
+    """The report as text. Raises: NotSupported for another language."""
+    from jinja2 import Environment, StrictUndefined
+    from markupsafe import Markup
+
+    texts = catalogue(language)
+    style, script = _squeeze(_asset("style.css")), _script()
+    environment = Environment(
+        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+    )
+    return environment.from_string(_asset("report.html.j2")).render(
+        case=case,
+        language=language,
+        t=texts.text,
+        notices=[(known, catalogue(known).text("notice")) for known in LANGUAGES],
+        style=Markup(style),
+        script=Markup(script),
+        policy=_policy(style, script),
+        photo=_photo(case.image),
+        bundle=Markup(_script_json(_bundle(case))),
+        made=_made_rows(case),
+        limits=LIMITS,
+    )
+
+
+def _asset(name: str) -> str:
+    return resources.files("dermaxai").joinpath(f"web/{name}").read_text("utf-8").strip()
+
+
+def _script() -> str:
+    """The page's modules as one: the imports between them, and the exports, fall away."""
+    lines = "\n".join(_asset(name) for name in MODULES).splitlines()
+    return _squeeze(
+        "\n".join(line.removeprefix("export ") for line in lines if not line.startswith("import "))
+    )
+
+
+def _squeeze(text: str) -> str:
+    """Without indentation and whole-line comments, which readers of the report do not need."""
+    lines = (line.strip() for line in text.splitlines())
+    return "\n".join(line for line in lines if line and not line.startswith(("//", "/*")))
+
+
+def _policy(style: str, script: str) -> str:
+    """Nothing may load but this style, this script and pictures inside the file."""
+
+    def digest(text: str) -> str:
+        return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")
+
+    return (
+        f"default-src 'none'; img-src data:; style-src 'sha256-{digest(style)}'; "
+        f"script-src 'sha256-{digest(script)}'; base-uri 'none'; form-action 'none'"
+    )
+
+
+def _bundle(case: Case) -> dict[str, Any]:
+    """What viewer.js mounts: the case, the strings of every language, the colours."""
+    colours = json.loads(_asset("colours.json"))
+    return {
+        "case": case_to_page(case),
+        "texts": {known: catalogue(known).entries for known in LANGUAGES},
+        "colours": {name: entry["hex"] for name, entry in colours.items()},
+    }
+
+
+def _script_json(document: object) -> str:
+    """JSON that cannot end the script element it stands in."""
+    text = json.dumps(document, ensure_ascii=False, sort_keys=True, allow_nan=False, separators=(",", ":"))
+    for sign in "<>&\u2028\u2029":
+        text = text.replace(sign, f"\\u{ord(sign):04x}")
+    return text
+
+
+def _photo(image: SkinImage) -> str:
+    """The photo as a data address."""
+    picture = Image.fromarray(np.ascontiguousarray(image.pixels))
+    picture.thumbnail((LONGEST_SIDE, LONGEST_SIDE), Image.Resampling.LANCZOS)
+    buffer = io.BytesIO()
+    picture.save(buffer, "JPEG", quality=PHOTO_QUALITY, optimize=True)
+    return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
+
+
+def _made_rows(case: Case) -> list[tuple[str, str]]:
+    """Key and value of the table 'How made'; empty values are left out."""
+    made, image = case.made_by, case.image
+    height, width = image.pixels.shape[:2]
+    kinds = dict.fromkeys(
+        " · ".join(part for part in (heat.method, heat.variant, heat.scalar, heat.layer) if part)
+        for heat in case.maps
+    )
+    rows = [
+        ("photo", f"{width} × {height} {image.format}".strip()),
+        ("sha256", image.sha256),
+        ("removed", ", ".join(image.removed)),
+        ("notes", "; ".join(image.notes)),
+        ("encoder", f"{made.encoder}  {made.encoder_sha256}".strip()),
+        ("captioner", f"{made.captioner}  {made.captioner_sha256}".strip()),
+        ("maps", "\n".join(kinds)),
+        ("outside", case.outside.rule if case.outside else ""),
+        ("settings", _pairs(made.settings)),
+        ("seed", str(made.seed)),
+        ("device", made.device),
+        ("dermaxai", made.dermaxai),
+        ("versions", _pairs(made.versions)),
+        ("licence", made.licence),
+        ("command", made.command),
+    ]
+    return [(key, value) for key, value in rows if value]
+
+
+def _pairs(table: dict[str, str]) -> str:
+    return "\n".join(f"{key} = {value}" for key, value in sorted(table.items()))

@@ -1,0 +1,144 @@
+"""A case as the page reads it: one JSON object, maps as small tables in base64.
+
+The report carries it in a script element; a server can send the same object.
+"""
+
+from __future__ import annotations
+
+import base64
+import math
+from collections.abc import Iterable
+from typing import Any
+
+import numpy as np
+
+from dermaxai.geometry import Placement
+from dermaxai.overlay import hottest_count, is_signed, summarise
+from dermaxai.types import Caption, Case, HeatMap, Target
+
+STEPS = 32767
+"""A cell travels as a little-endian int16 q and means q / STEPS * peak, so that zero and signs are exact."""
+
+
+def case_to_page(case: Case) -> dict[str, Any]:
+    """Everything the viewer shows; finite numbers only, `None` where there is none.
+
+    Maps with values that are not finite are left out and named under `broken`.
+    """
+    sound = [heat for heat in case.maps if np.isfinite(heat.values).all()]
+    targets = _distinct(_key(heat.target) for heat in sound)
+    places = _distinct((heat.placement, heat.values.shape) for heat in sound)
+    methods = _distinct((heat.method, heat.variant) for heat in sound)
+    scalars = _distinct(heat.scalar for heat in sound)
+    height, width = case.image.pixels.shape[:2]
+    return {
+        "photo": {"height": height, "width": width},
+        "captions": [_caption(caption) for caption in case.captions],
+        "evidence": {entry.word: _evidence(entry.nats, entry.from_image) for entry in case.evidence},
+        "methods": [{"name": name, "variant": variant} for name, variant in methods],
+        "targets": [_target(key) for key in targets],
+        "places": [_place(*place) for place in places],
+        "scalars": list(scalars),
+        "maps": [
+            _map(heat)
+            | {
+                "target": targets[_key(heat.target)],
+                "method": methods[heat.method, heat.variant],
+                "place": places[heat.placement, heat.values.shape],
+                "scalar": scalars[heat.scalar],
+            }
+            for heat in sound
+        ],
+        "broken": [
+            {"method": heat.method, "word": heat.target.text}
+            for heat in case.maps
+            if not np.isfinite(heat.values).all()
+        ],
+        "concepts": [
+            {"name": entry.name, "weight": _finite(entry.weight), "words": list(entry.words)}
+            for entry in case.concepts
+        ],
+        "scores": [
+            {"metric": entry.metric, "of": entry.of, "n": entry.n}
+            | {name: _finite(getattr(entry, name)) for name in ("value", "low", "high")}
+            for entry in case.scores
+        ],
+        "outside": _outside(case),
+        "warnings": list(case.warnings),
+    }
+
+
+def _distinct(entries: Iterable[Any]) -> dict[Any, int]:
+    """Entries in the order of their first appearance, with their number."""
+    return {entry: index for index, entry in enumerate(dict.fromkeys(entries))}
+
+
+def _key(target: Target) -> tuple[str, str, int | None, str | None]:
+    """What makes two maps answer the same question."""
+    return target.kind, target.text, target.word, target.against
+
+
+def _target(key: tuple[str, str, int | None, str | None]) -> dict[str, Any]:
+    kind, text, word, against = key
+    plain = kind == "word" and against is None
+    return {"kind": kind, "text": text, "word": word if plain else None, "against": against}
+
+
+def _caption(caption: Caption) -> dict[str, Any]:
+    words = [
+        {
+            "start": word.start,
+            "stop": word.stop,
+            "certainty": _finite(math.exp(min(word.logprob, 0.0)), digits=4),
+        }
+        for word in caption.words
+    ]
+    return {"language": caption.language, "text": caption.text, "words": words}
+
+
+def _evidence(nats: float, from_image: bool) -> dict[str, Any]:
+    return {"nats": _finite(nats, digits=4), "from_image": from_image}
+
+
+def _place(place: Placement, grid: tuple[int, int]) -> dict[str, float]:
+    """The covered rectangle in photo pixels, the grid in it, and what share of it `share` speaks of."""
+    return {
+        "top": place.top,
+        "left": place.left,
+        "height": place.covered_height,
+        "width": place.covered_width,
+        "rows": grid[0],
+        "columns": grid[1],
+        "tenth": round(hottest_count(grid[0] * grid[1]) / (grid[0] * grid[1]), 4),
+    }
+
+
+def _map(heat: HeatMap) -> dict[str, Any]:
+    """Cells and peak of one map; `region` and `share` as `overlay.MapSummary`."""
+    peak = float(f"{np.abs(heat.values).max(initial=0):.7g}")
+    steps = np.rint(heat.values.astype(np.float64) / (peak or 1) * STEPS).clip(-STEPS, STEPS).astype("<i2")
+    summary = summarise(heat)
+    return {
+        "peak": peak,
+        "signed": is_signed(heat),
+        "cells": base64.b64encode(steps.tobytes()).decode("ascii"),
+        "region": summary.region,
+        "share": round(summary.share, 3),
+    }
+
+
+def _outside(case: Case) -> dict[str, Any] | None:
+    if case.outside is None:
+        return None
+    return {
+        "flag": case.outside.flag,
+        "score": _finite(case.outside.score),
+        "threshold": _finite(case.outside.threshold),
+    }
+
+
+def _finite(number: float, digits: int | None = None) -> float | None:
+    """JSON has no NaN or infinity."""
+    if not math.isfinite(number):
+        return None
+    return number if digits is None else round(number, digits)
