@@ -380,6 +380,34 @@ def test_profile_of_another_colour_space_is_a_note():
     assert "colour profile not usable (made for RGB, not for CMYK), taken as sRGB" in image.notes
 
 
+def cyan_only_profile() -> bytes:
+    """A CMYK profile of a strange press: cyan makes black, the other inks are invisible."""
+    ramp = bytes(range(256))
+    corners = b"".join(bytes([255 if index < 8 else 0, 128, 128]) for index in range(16))
+    matrix = b"".join(s15(float(row == column)) for row in range(3) for column in range(3))
+    table = b"mft1\0\0\0\0" + bytes([4, 3, 2, 0]) + matrix + ramp * 4 + corners + ramp * 3
+    white = b"XYZ \0\0\0\0" + s15(0.9642) + s15(1.0) + s15(0.8249)
+    offset = 132 + 24
+    tags = struct.pack(">I", 2) + b"wtpt" + struct.pack(">II", offset, 20)
+    tags += b"A2B0" + struct.pack(">II", offset + 20, len(table))
+    head = struct.pack(
+        ">I4sI4s4s4s", offset + 20 + len(table), b"test", 0x02100000, b"prtr", b"CMYK", b"Lab "
+    )
+    head += bytes(12) + b"acsp" + bytes(28) + s15(0.9642) + s15(1.0) + s15(0.8249) + bytes(48)
+    return head + tags + white + table
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "TIFF"])
+def test_cmyk_with_profile(kind):
+    inks = np.zeros((32, 32, 4), np.uint8)
+    inks[:16] = (0, 200, 200, 200)
+    inks[16:] = (255, 0, 0, 0)
+    image = read_image(encode(Image.fromarray(inks, "CMYK"), kind, icc_profile=cyan_only_profile()))
+    assert image.notes == ("CMYK converted by its colour profile",)
+    assert (image.pixels[:8] > 245).all()
+    assert (image.pixels[24:] < 10).all()
+
+
 def test_profile_is_applied_below_alpha():
     half = Image.fromarray(np.dstack([PIXELS, np.full((40, 60), 128, np.uint8)]))
     image = read_image(encode(half, "PNG", icc_profile=swapped_profile()))
