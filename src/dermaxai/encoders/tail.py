@@ -89,6 +89,10 @@ class Tower:
     patch: int
     """Side of a patch in input pixels."""
 
+    def __post_init__(self) -> None:
+        # An exotic block is refused when the encoder is loaded, not when the first map is asked for.
+        self.open(self.blocks[-1])
+
 
 def unit_length(vectors: Float[Tensor, "batch embed"]) -> Float[Tensor, "batch embed"]:
     """Vectors over their length; half precision is widened to float32, since cosines differ by little."""
