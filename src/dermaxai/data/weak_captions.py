@@ -1,0 +1,188 @@
+"""Captions composed from facts only, English and Russian; each sentence knows where its facts come from.
+
+A caption is three sentences: what the outline shows (size, symmetry, border), the colours, the diagnosis.
+Nothing is stated that was neither measured nor labelled, and nothing that a photo cannot show (age, sex,
+confirmation) unless it is asked for.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Literal
+
+import numpy as np
+
+from dermaxai.data.appearance import Appearance
+from dermaxai.types import Language
+
+Source = Literal["label", "metadata", "measurement"]
+Slot = Literal["size", "symmetry", "border", "colour", "diagnosis"]
+SLOTS: tuple[Slot, ...] = ("size", "symmetry", "border", "colour", "diagnosis")
+
+TERMS: Mapping[Slot, Mapping[str, Mapping[Language, str]]] = {
+    "size": {
+        "small": {"en": "small", "ru": "мелкое"},
+        "medium": {"en": "medium-sized", "ru": "среднее"},
+        "large": {"en": "large", "ru": "крупное"},
+    },
+    "symmetry": {
+        "symmetric": {"en": "symmetric", "ru": "симметричное"},
+        "asymmetric": {"en": "asymmetric", "ru": "асимметричное"},
+    },
+    "border": {
+        "regular": {"en": "regular", "ru": "ровной"},
+        "irregular": {"en": "irregular", "ru": "неровной"},
+    },
+    "colour": {
+        "white": {"en": "white", "ru": "белый"},
+        "red": {"en": "red", "ru": "красный"},
+        "pink": {"en": "pink", "ru": "розовый"},
+        "light brown": {"en": "light brown", "ru": "светло-коричневый"},
+        "dark brown": {"en": "dark brown", "ru": "тёмно-коричневый"},
+        "blue-grey": {"en": "blue-grey", "ru": "серо-голубой"},
+        "black": {"en": "black", "ru": "чёрный"},
+    },
+    "diagnosis": {
+        "akiec": {
+            "en": "actinic keratosis or intraepithelial carcinoma",
+            "ru": "актинический кератоз или внутриэпителиальная карцинома",
+        },
+        "bcc": {"en": "basal cell carcinoma", "ru": "базальноклеточный рак кожи"},
+        "bkl": {"en": "benign keratosis", "ru": "доброкачественный кератоз"},
+        "df": {"en": "dermatofibroma", "ru": "дерматофиброма"},
+        "mel": {"en": "melanoma", "ru": "меланома"},
+        "nv": {"en": "melanocytic nevus", "ru": "меланоцитарный невус"},
+        "vasc": {"en": "vascular lesion", "ru": "сосудистое образование"},
+    },
+}
+"""The words of each fact; diagnoses as in the unified vocabulary's HAM10000 rows."""
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What a caption may state; None or () where a fact is unknown."""
+
+    size: str | None = None
+    symmetry: str | None = None
+    border: str | None = None
+    colours: tuple[str, ...] = ()
+    diagnosis: str | None = None
+
+    def value(self, slot: Slot) -> str | None:
+        """The fact of one slot; for 'colour' the first, largest one."""
+        if slot == "colour":
+            return self.colours[0] if self.colours else None
+        return {"size": self.size, "symmetry": self.symmetry, "border": self.border,
+                "diagnosis": self.diagnosis}[slot]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """One sentence and the source of the facts in it."""
+
+    text: str
+    source: Source
+
+
+def gather(appearance: Appearance, diagnosis: str | None) -> Facts:
+    """Facts of one photo: measured ones only where the outline is to be trusted; at most two colours."""
+    if not appearance.trusted:
+        return Facts(diagnosis=diagnosis)
+    return Facts(
+        appearance.size,
+        appearance.symmetry,
+        appearance.border,
+        tuple(name for name, _ in appearance.colours[:2]),
+        diagnosis,
+    )
+
+
+def compose(facts: Facts, language: Language, generator: np.random.Generator | None = None) -> list[Sentence]:
+    """Sentences stating `facts`; without a generator the plainest wording, with one a random wording.
+
+    >>> facts = Facts("large", "asymmetric", "irregular", ("dark brown", "red"), "mel")
+    >>> " ".join(sentence.text for sentence in compose(facts, "en"))
+    'A large asymmetric lesion with an irregular border. The colour is dark brown and red. Possible diagnosis: melanoma.'
+    >>> " ".join(sentence.text for sentence in compose(facts, "ru"))[:63]
+    'Крупное асимметричное образование с неровной границей. Цвет тём'
+    """
+    wordings = _ENGLISH if language == "en" else _RUSSIAN
+    pick = (lambda options: options[0]) if generator is None else (
+        lambda options: options[min(int(generator.exponential(0.6)), len(options) - 1)]
+    )  # fmt: skip
+    sentences = []
+    if facts.size and facts.symmetry and facts.border:
+        words = {slot: TERMS[slot][facts.value(slot) or ""][language] for slot in SLOTS[:3]}
+        words["Size"] = words["size"].capitalize()
+        words["an"] = "an" if words["border"][0] in "aeiou" else "a"
+        sentences.append(Sentence(pick(wordings["outline"]).format(**words), "measurement"))
+    else:
+        sentences.append(Sentence(pick(wordings["unclear"]), "measurement"))
+    if facts.colours:
+        colours = wordings["and"][0].join(TERMS["colour"][name][language] for name in facts.colours)
+        sentences.append(Sentence(pick(wordings["colour"]).format(colours=colours), "measurement"))
+    if facts.diagnosis:
+        name = TERMS["diagnosis"][facts.diagnosis][language]
+        sentences.append(Sentence(pick(wordings["diagnosis"]).format(name=name), "label"))
+    return sentences
+
+
+def caption(facts: Facts, language: Language, generator: np.random.Generator | None = None) -> str:
+    """The sentences of `compose` as one text."""
+    return " ".join(sentence.text for sentence in compose(facts, language, generator))
+
+
+_ENGLISH: Mapping[str, Sequence[str]] = {
+    "outline": (
+        "A {size} {symmetry} lesion with {an} {border} border.",
+        "A {size}, {symmetry} lesion whose border is {border}.",
+        "The lesion is {size} and {symmetry} and has {an} {border} border.",
+    ),
+    "unclear": ("A lesion without a clear outline.", "The outline of the lesion is not clear."),
+    "colour": ("The colour is {colours}.", "It is {colours}.", "Colour: {colours}."),
+    "and": (" and ",),
+    "diagnosis": (
+        "Possible diagnosis: {name}.",
+        "A possible diagnosis is {name}.",
+        "Diagnosis to consider: {name}.",
+    ),
+}
+_RUSSIAN: Mapping[str, Sequence[str]] = {
+    "outline": (
+        "{Size} {symmetry} образование с {border} границей.",
+        "{Size}, {symmetry} образование с {border} границей.",
+        "Видно {size} {symmetry} образование с {border} границей.",
+    ),
+    "unclear": ("Образование без чётких очертаний.", "Очертания образования нечёткие."),
+    "colour": ("Цвет {colours}.", "Его цвет {colours}.", "Цвет: {colours}."),
+    "and": (" и ",),
+    "diagnosis": ("Возможный диагноз: {name}.", "Вероятный диагноз: {name}.", "Диагноз для рассмотрения: {name}."),
+}
+
+
+def read_facts(text: str, language: Language) -> Facts:
+    """The facts a caption states, found by their words; the longest term wins where terms overlap.
+
+    `read_facts(caption(facts, language), language) == facts` for all facts that `gather` can give.
+    """
+    folded = f" {text.lower()} "
+    for mark in ".,:;":
+        folded = folded.replace(mark, " ")
+    found: dict[Slot, list[tuple[int, str]]] = {slot: [] for slot in SLOTS}
+    for slot, terms in TERMS.items():
+        rest = folded
+        for value, names in sorted(terms.items(), key=lambda item: -len(item[1][language])):
+            position = rest.find(f" {names[language]} ")
+            if position >= 0:
+                found[slot].append((position, value))
+                blank = " " * len(names[language])
+                rest = rest.replace(f" {names[language]} ", f" {blank} ")
+    first = {slot: min(places)[1] if places else None for slot, places in found.items()}
+    return Facts(
+        first["size"],
+        first["symmetry"],
+        first["border"],
+        tuple(value for _, value in sorted(found["colour"])),
+        first["diagnosis"],
+    )

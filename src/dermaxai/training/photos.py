@@ -1,0 +1,124 @@
+"""Training photos in memory, measured once; augmentation that keeps every stated fact true."""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from multiprocessing import Pool
+from pathlib import Path
+
+import numpy as np
+import torch
+from jaxtyping import Float, UInt8
+from PIL import Image
+from torch import Tensor
+from torch.nn import functional
+
+from dermaxai.data.appearance import FRAME, Appearance, measure, segment, to_frame
+from dermaxai.data.ham10000 import HamRow
+
+LOG = logging.getLogger(__name__)
+MASK_SIDE = 56
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Measured:
+    """Photos of a dataset with what was measured in them; row i of everything is rows[i]."""
+
+    rows: tuple[HamRow, ...]
+    photos: UInt8[Tensor, "n 3 224 224"]
+    masks: UInt8[Tensor, "n 56 56"]
+    """Lesion coverage of each cell, 0 to 255."""
+    appearances: tuple[Appearance, ...]
+
+
+def _measure_one(path: Path) -> tuple[UInt8[np.ndarray, "224 224 3"], UInt8[np.ndarray, "56 56"], Appearance]:
+    with Image.open(path) as photo:
+        frame = to_frame(np.asarray(photo.convert("RGB")))
+    found = segment(frame)
+    cells = found.mask.reshape(MASK_SIDE, FRAME // MASK_SIDE, MASK_SIDE, FRAME // MASK_SIDE).mean(axis=(1, 3))
+    return frame, np.rint(cells * 255).astype(np.uint8), measure(frame)
+
+
+def load_measured(rows: Sequence[HamRow], cache: Path) -> Measured:
+    """Read and measure photos, or take them from `cache` when it holds exactly these ids."""
+    if not (cache.is_file() and list(np.load(cache)["ids"]) == [row.image for row in rows]):
+        LOG.info("measuring %d photos, once; kept in %s", len(rows), cache)
+        with Pool(os.cpu_count()) as pool:
+            results = pool.map(_measure_one, [row.path for row in rows], chunksize=32)
+        _save(cache, rows, results)
+    stored = np.load(cache)
+    return Measured(
+        tuple(rows),
+        torch.from_numpy(stored["photos"]).permute(0, 3, 1, 2).contiguous(),
+        torch.from_numpy(stored["masks"]),
+        tuple(_unpack(line, shares) for line, shares in zip(stored["numbers"], stored["colours"], strict=True)),
+    )
+
+
+_COLOURS = ("white", "red", "pink", "light brown", "dark brown", "blue-grey", "black")
+
+
+def _save(
+    cache: Path,
+    rows: Sequence[HamRow],
+    results: Sequence[tuple[UInt8[np.ndarray, "224 224 3"], UInt8[np.ndarray, "56 56"], Appearance]],
+) -> None:
+    measured = [result[2] for result in results]
+    numbers = [(a.area, a.asymmetry, a.irregularity, a.contrast, a.touches) for a in measured]
+    shares = [[dict(a.colours).get(name, 0.0) for name in _COLOURS] for a in measured]
+    cache.parent.mkdir(parents=True, exist_ok=True)
+    part = cache.with_suffix(".part.npz")
+    np.savez(
+        part,
+        ids=np.array([row.image for row in rows]),
+        photos=np.stack([result[0] for result in results]),
+        masks=np.stack([result[1] for result in results]),
+        numbers=np.array(numbers),
+        colours=np.array(shares),
+    )
+    part.replace(cache)
+
+
+def _unpack(numbers: Float[np.ndarray, "5"], shares: Float[np.ndarray, "7"]) -> Appearance:
+    stated = sorted(((name, float(s)) for name, s in zip(_COLOURS, shares, strict=True) if s), key=lambda c: -c[1])
+    area, asymmetry, irregularity, contrast, touches = map(float, numbers)
+    return Appearance(area, asymmetry, irregularity, tuple(stated), contrast, touches)
+
+
+def augment(
+    photos: UInt8[Tensor, "b 3 s s"], masks: UInt8[Tensor, "b 56 56"], generator: torch.Generator
+) -> tuple[Float[Tensor, "b 3 s s"], Float[Tensor, "b 56 56"]]:
+    """Random turns, mirrors, zoom and shifts of photo and mask alike, then light and colour gains.
+
+    Returns pixels in [0, 1] and the moved lesion coverage in [0, 1], from which the size word is read again.
+    """
+    count = len(photos)
+
+    def draw(low: float, high: float) -> Float[Tensor, "b"]:
+        return torch.rand(count, generator=generator) * (high - low) + low
+
+    angle = draw(-0.35, 0.35) + torch.randint(4, (count,), generator=generator) * (torch.pi / 2)
+    mirror = torch.randint(2, (count,), generator=generator) * 2.0 - 1
+    zoom = draw(0.78, 1.04)
+    cosine, sine = torch.cos(angle) * zoom, torch.sin(angle) * zoom
+    matrix = torch.stack(
+        [
+            torch.stack([cosine * mirror, -sine, draw(-0.1, 0.1)], dim=1),
+            torch.stack([sine * mirror, cosine, draw(-0.1, 0.1)], dim=1),
+        ],
+        dim=1,
+    )
+    pixels = _move(photos.float() / 255, matrix)
+    coverage = _move(masks[:, None].float() / 255, matrix)[:, 0]
+    gain = draw(0.8, 1.2)[:, None, None, None] * (1 + 0.08 * torch.randn(count, 3, 1, 1, generator=generator))
+    mean = pixels.mean(dim=(1, 2, 3), keepdim=True)
+    contrast = draw(0.8, 1.25)[:, None, None, None]
+    return (((pixels - mean) * contrast + mean) * gain).clamp(0, 1), coverage
+
+
+def _move(planes: Float[Tensor, "b c s s"], matrix: Float[Tensor, "b 2 3"]) -> Float[Tensor, "b c s s"]:
+    grid = functional.affine_grid(matrix, list(planes.shape), align_corners=False)
+    return functional.grid_sample(planes, grid, padding_mode="reflection", align_corners=False)
