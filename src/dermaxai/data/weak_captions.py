@@ -107,25 +107,51 @@ def compose(facts: Facts, language: Language, generator: np.random.Generator | N
     >>> " ".join(sentence.text for sentence in compose(facts, "ru"))[:63]
     'Крупное асимметричное образование с неровной границей. Цвет тём'
     """
-    wordings = _ENGLISH if language == "en" else _RUSSIAN
-    pick = (lambda options: options[0]) if generator is None else (
-        lambda options: options[min(int(generator.exponential(0.6)), len(options) - 1)]
-    )  # fmt: skip
-    sentences = []
+    return [
+        Sentence(_pick(options, generator), source) for options, source in wordings_of(facts, language)
+    ]
+
+
+def _pick(options: Sequence[str], generator: np.random.Generator | None) -> str:
+    if generator is None:
+        return options[0]
+    return options[min(int(generator.exponential(0.6)), len(options) - 1)]
+
+
+def wordings_of(facts: Facts, language: Language) -> list[tuple[list[str], Source]]:
+    """For each sentence of a caption all its wordings, the plainest first, and the source of its facts."""
+    table = _ENGLISH if language == "en" else _RUSSIAN
+    sentences: list[tuple[list[str], Source]] = []
     if facts.size and facts.symmetry and facts.border:
         words = {slot: TERMS[slot][facts.value(slot) or ""][language] for slot in SLOTS[:3]}
-        words["Size"] = words["size"].capitalize()
-        words["an"] = "an" if words["border"][0] in "aeiou" else "a"
-        sentences.append(Sentence(pick(wordings["outline"]).format(**words), "measurement"))
+        filled = {**words, "Size": words["size"].capitalize(), "an": "an" if facts.border == "irregular" else "a"}
+        sentences.append(([wording.format(**filled) for wording in table["outline"]], "measurement"))
     else:
-        sentences.append(Sentence(pick(wordings["unclear"]), "measurement"))
+        sentences.append((list(table["unclear"]), "measurement"))
     if facts.colours:
-        colours = wordings["and"][0].join(TERMS["colour"][name][language] for name in facts.colours)
-        sentences.append(Sentence(pick(wordings["colour"]).format(colours=colours), "measurement"))
+        colours = table["and"][0].join(TERMS["colour"][name][language] for name in facts.colours)
+        sentences.append(([wording.format(colours=colours) for wording in table["colour"]], "measurement"))
     if facts.diagnosis:
         name = TERMS["diagnosis"][facts.diagnosis][language]
-        sentences.append(Sentence(pick(wordings["diagnosis"]).format(name=name), "label"))
+        sentences.append(([wording.format(name=name) for wording in table["diagnosis"]], "label"))
     return sentences
+
+
+def is_whole(text: str, language: Language) -> bool:
+    """Whether a caption is exactly one of the wordings of the facts it states: nothing broken, nothing added.
+
+    >>> is_whole("A lesion without a clear outline. Possible diagnosis: melanoma.", "en")
+    True
+    >>> is_whole("A lesion without a clear. Possible diagnosis: melanoma.", "en")
+    False
+    """
+    rest = text
+    for options, _ in wordings_of(read_facts(text, language), language):
+        said = next((option for option in options if rest.startswith(option)), None)
+        if said is None:
+            return False
+        rest = rest.removeprefix(said).lstrip()
+    return not rest
 
 
 def caption(facts: Facts, language: Language, generator: np.random.Generator | None = None) -> str:

@@ -1,0 +1,236 @@
+"""Train the demo's bridge and LoRA: encoder frozen, T5 base frozen, both proven bit-identical afterwards."""
+
+from __future__ import annotations
+
+import csv
+import logging
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from jaxtyping import Float, Float16
+from torch import Tensor
+
+from dermaxai.captioner import (
+    BridgeConfig,
+    Captioner,
+    CaptionerConfig,
+    FrozenWatch,
+    LoraSettings,
+    T5Base,
+)
+from dermaxai.data.ham10000 import DIAGNOSES
+from dermaxai.data.weak_captions import Facts, caption, read_facts
+from dermaxai.encoders.base import AbstractEncoder
+from dermaxai.training.encoder import MEAN, STD, facts_of
+from dermaxai.training.language import LANGUAGES, NAME, PROMPTS
+from dermaxai.training.photos import Measured, augment
+
+LOG = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class CaptionerRecipe:
+    """Everything that decides the demo captioner."""
+
+    hidden: int = 192
+    layers: int = 3
+    heads: int = 4
+    queries: int = 24
+    dropout: float = 0.1
+    rank: int = 16
+    views: int = 4
+    """Of each training photo: itself and augmented ones."""
+    steps: int = 700
+    batch: int = 64
+    bridge_rate: float = 1.2e-3
+    lora_rate: float = 1.5e-3
+    weight_decay: float = 0.05
+    noise: float = 0.1
+    """Standard deviation of the noise on patch features, in their own standard deviations."""
+    balance: float = 0.8
+    """0: diagnoses as frequent as in the data; 1: all equally frequent."""
+    check_every: int = 100
+    seed: int = 0
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Views:
+    """Frozen patch features with what may be said of them."""
+
+    patches: Float16[Tensor, "rows n width"]
+    facts: tuple[Facts, ...]
+    diagnosis: tuple[int, ...]
+
+
+def encode_views(
+    data: Measured, chosen: Sequence[int], encoder: AbstractEncoder, *, views: int, seed: int = 0
+) -> Views:
+    """Patch features of the photos themselves, then of `views - 1` augmented copies of each."""
+    patches, facts, labels = [], [], []
+    for view in range(views):
+        generator = torch.Generator().manual_seed(seed * 97 + view)
+        for start in range(0, len(chosen), 64):
+            rows = list(chosen[start : start + 64])
+            pixels, areas = data.photos[rows].float() / 255, [data.appearances[i].area for i in rows]
+            if view:
+                pixels, coverage = augment(data.photos[rows], data.masks[rows], generator)
+                areas = coverage.mean(dim=(1, 2)).tolist()
+            patches.append(encoder.forward((pixels - MEAN) / STD).patches.half())
+            facts += [
+                facts_of(data.appearances[i], area, data.rows[i].diagnosis)
+                for i, area in zip(rows, areas, strict=True)
+            ]
+            labels += [DIAGNOSES.index(data.rows[i].diagnosis) for i in rows]
+        LOG.info("features: view %d of %d", view + 1, views)
+    return Views(torch.cat(patches), tuple(facts), tuple(labels))
+
+
+def build_captioner(recipe: CaptionerRecipe, encoder: AbstractEncoder, base: T5Base) -> Captioner:
+    """The untrained captioner over a frozen encoder and a frozen T5."""
+    config = CaptionerConfig(
+        encoder=encoder.card.name,
+        encoder_sha256=encoder.sha256,
+        bridge=BridgeConfig(
+            encoder.width, base.width, recipe.hidden, recipe.layers, recipe.heads, recipe.queries,
+            cross_attention_frequency=1, dropout=recipe.dropout,
+        ),  # fmt: skip
+        t5=NAME,
+        languages=PROMPTS,
+        adapters={"default": LoraSettings(recipe.rank, 2 * recipe.rank)},
+        max_tokens=80,
+    )
+    return Captioner(config, base, seed=recipe.seed)
+
+
+class CaptionerTraining:
+    """Bridge and LoRA on cached features, both languages of every photo in every step."""
+
+    def __init__(self, captioner: Captioner, train: Views, validation: Views, recipe: CaptionerRecipe) -> None:
+        self.captioner, self.train, self.validation, self.recipe = captioner, train, validation, recipe
+        self.parts = captioner.set_mode("bridge+lora")
+        LOG.info("%s", self.parts)
+        self.watch = FrozenWatch(t5=captioner.t5)
+        bridge = [*self.parts.qformer, *self.parts.projection]
+        self.optimizer = torch.optim.AdamW(
+            [{"params": bridge, "lr": recipe.bridge_rate}, {"params": list(self.parts.lora), "lr": recipe.lora_rate}],
+            weight_decay=recipe.weight_decay, betas=(0.9, 0.98),
+        )  # fmt: skip
+        self.schedule = torch.optim.lr_scheduler.OneCycleLR(
+            self.optimizer, [recipe.bridge_rate, recipe.lora_rate], recipe.steps, pct_start=0.08
+        )
+        counts = np.bincount(train.diagnosis, minlength=len(DIAGNOSES)).astype(float)
+        weight = np.maximum(counts, 1) ** -recipe.balance
+        self.chance = weight[list(train.diagnosis)] / weight[list(train.diagnosis)].sum()
+        self.spread = float(train.patches[:200].float().std())
+        self.step, self.best = 0, -1.0
+
+    def advance(self) -> float:
+        """One optimisation step; gives the loss in nats per token."""
+        recipe = self.recipe
+        numbers = np.random.default_rng((recipe.seed, self.step))
+        rows = numbers.choice(len(self.chance), recipe.batch, p=self.chance)
+        patches = self.train.patches[torch.from_numpy(rows)].float()
+        patches = patches + torch.randn_like(patches) * (recipe.noise * self.spread)
+        texts = [caption(self.train.facts[row], language, numbers) for row in rows for language in LANGUAGES]
+        self.captioner.train()
+        loss = self.captioner.loss(patches, texts, list(LANGUAGES) * len(rows))
+        self.optimizer.zero_grad(set_to_none=True)
+        loss.backward()
+        torch.nn.utils.clip_grad_norm_(self.parts.all, 1.0)
+        self.optimizer.step()
+        self.schedule.step()
+        self.step += 1
+        return float(loss.detach())
+
+    def run(self, folder: Path) -> None:
+        """Train to the end; the state with the best validation captions is kept and put back."""
+        folder.mkdir(parents=True, exist_ok=True)
+        torch.manual_seed(self.recipe.seed)
+        self._resume(folder)
+        while self.step < self.recipe.steps:
+            loss = self.advance()
+            if self.step % 20 == 0:
+                LOG.info("captioner: step %d loss %.4f", self.step, loss)
+            if self.step % self.recipe.check_every == 0 or self.step == self.recipe.steps:
+                self._check(folder, loss)
+        state = torch.load(folder / "captioner.best", weights_only=True)
+        self.captioner.load_state_dict(state)
+        self.captioner.requires_grad_(False).eval()
+        self.watch.check()
+
+    def _check(self, folder: Path, loss: float) -> None:
+        scores = score_captions(self.captioner, self.validation)
+        goal = scores["diagnosis"] + (scores["size"] + scores["symmetry"] + scores["border"] + scores["colour"]) / 4
+        LOG.info("captioner: step %d %s", self.step, " ".join(f"{k} {v:.3f}" for k, v in scores.items()))
+        _append(folder / "captioner.csv", {"step": self.step, "loss": loss, **scores})
+        if goal > self.best:
+            self.best = goal
+            torch.save(self.captioner.state_dict(), folder / "captioner.best")
+        state = {
+            "step": self.step, "best": self.best, "weights": self.captioner.state_dict(),
+            "optimizer": self.optimizer.state_dict(), "schedule": self.schedule.state_dict(),
+            "random": torch.get_rng_state(),
+        }  # fmt: skip
+        part = folder / "captioner.part"
+        torch.save(state, part)
+        part.replace(folder / "captioner.state")
+
+    def _resume(self, folder: Path) -> None:
+        path = folder / "captioner.state"
+        if not path.exists():
+            return
+        state = torch.load(path, weights_only=True)
+        self.captioner.load_state_dict(state["weights"])
+        self.optimizer.load_state_dict(state["optimizer"])
+        self.schedule.load_state_dict(state["schedule"])
+        torch.set_rng_state(state["random"])
+        self.step, self.best = state["step"], state["best"]
+        LOG.info("captioner: resumed at step %d", self.step)
+
+
+def _append(path: Path, line: Mapping[str, Any]) -> None:
+    fresh = not path.exists()
+    with path.open("a", newline="") as file:
+        writer = csv.DictWriter(file, list(line))
+        if fresh:
+            writer.writeheader()
+        writer.writerow(line)
+
+
+def describe_views(captioner: Captioner, views: Views) -> dict[str, list[str]]:
+    """Greedy captions of cached features, by language."""
+    return {
+        language: [
+            one.text
+            for start in range(0, len(views.patches), 64)
+            for one in captioner.describe_patches(views.patches[start : start + 64].float(), language)
+        ]
+        for language in LANGUAGES
+    }
+
+
+def score_captions(captioner: Captioner, views: Views) -> dict[str, float]:
+    """Balanced accuracy of the diagnosis, accuracy of the measured facts, agreement of the languages."""
+    texts = describe_views(captioner, views)
+    said = {language: [read_facts(text, language) for text in texts[language]] for language in LANGUAGES}
+    scores: dict[str, float] = {}
+    recalls: list[float] = []
+    for label, name in enumerate(DIAGNOSES):
+        rows = [i for i, one in enumerate(views.diagnosis) if one == label]
+        if rows:
+            recalls.append(float(np.mean([said["en"][i].diagnosis == name for i in rows])))
+    scores["diagnosis"] = float(np.mean(recalls))
+    known = [i for i, fact in enumerate(views.facts) if fact.size]
+    for slot in ("size", "symmetry", "border", "colour"):
+        scores[slot] = float(np.mean([said["en"][i].value(slot) == views.facts[i].value(slot) for i in known]))  # type: ignore[arg-type]
+    scores["same facts"] = float(np.mean([a == b for a, b in zip(said["en"], said["ru"], strict=True)]))
+    return scores
+
+
+def mean_patches(views: Views, photos: int) -> Float[Tensor, "n width"]:
+    """The mean image's features: what the evidence of a word is measured against."""
+    return views.patches[:photos].float().mean(dim=0)
