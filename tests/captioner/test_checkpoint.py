@@ -12,7 +12,14 @@ from safetensors.torch import load_file
 from dermaxai.captioner import BridgeConfig, LoraSettings, load_captioner, load_t5, save_captioner
 from dermaxai.captioner.checkpoint import Packing, check_encoder
 from dermaxai.captioner.decoder import base_state, save_t5
-from dermaxai.errors import NotSupported, SettingError, WeightsCorrupt, WeightsMismatch, WeightsMissing
+from dermaxai.errors import (
+    NotSupported,
+    SettingError,
+    ShapeError,
+    WeightsCorrupt,
+    WeightsMismatch,
+    WeightsMissing,
+)
 from tests.captioner import tiny
 
 
@@ -158,7 +165,7 @@ def test_what_does_not_fit_float16_is_said(tmp_path):
 
 
 def test_merged_captioner_saves_its_base_and_adapter_apart(saved, tmp_path):
-    made, folder = saved
+    _, folder = saved
     merged = load_captioner(folder, merge=True)
     assert merged.adapters.merged
     save_captioner(merged, tmp_path / "again")
@@ -166,6 +173,20 @@ def test_merged_captioner_saves_its_base_and_adapter_apart(saved, tmp_path):
     for name in ("t5/model.safetensors", "adapter/adapter_model.safetensors"):
         first, second = load_file(folder / name), load_file(tmp_path / "again" / name)
         assert all(torch.equal(first[key], second[key]) for key in first)
+
+
+def test_statistics_of_the_training_travel_along(tmp_path):
+    made = tiny.captioner()
+    assert made.mean_patches is None
+    made.mean_patches = tiny.patches()[0]
+    made.statistics["outside_mean"] = torch.arange(3.0)
+    save_captioner(made, tmp_path / "model")
+    back = load_captioner(tmp_path / "model")
+    assert torch.equal(back.mean_patches, tiny.patches()[0])
+    assert torch.equal(back.statistics["outside_mean"], torch.arange(3.0))
+    assert same_weights(made, back)
+    with pytest.raises(ShapeError, match="24"):
+        made.mean_patches = torch.zeros(9, 5)
 
 
 def test_several_adapters(tmp_path):

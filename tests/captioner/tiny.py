@@ -189,7 +189,7 @@ def captioner(*, base: T5Base | None = None, seed: int = 0, **changes) -> Captio
         "t5": "tiny",
         "languages": {"en": LanguagePrompt("<en>"), "ru": LanguagePrompt("<ru>")},
         "adapters": {"default": LoraSettings(rank=4, alpha=8, dropout=0.0)},
-        "max_tokens": 24,
+        "max_tokens": 10,
     }
     made = Captioner(CaptionerConfig(**{**options, **changes}), base or demo_base(), seed=seed)
     shake(made)

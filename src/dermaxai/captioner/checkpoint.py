@@ -2,6 +2,7 @@
 
 captioner.json      config, and the sha256 of every other file
 bridge.safetensors
+statistics.safetensors      what the training photos looked like; absent when nobody measured it
 t5/                 config.json, model.safetensors; absent when the base is named by hub id and revision
 adapter/            the default adapter as PEFT writes it; others in adapter/<name>/
 tokenizer/
@@ -32,7 +33,7 @@ from dermaxai.errors import NotSupported, WeightsCorrupt, WeightsMismatch, Weigh
 
 FORMAT = 1
 """Raised when an older program could not read the folder."""
-_CONFIG, _BRIDGE = "captioner.json", "bridge.safetensors"
+_CONFIG, _BRIDGE, _STATISTICS = "captioner.json", "bridge.safetensors", "statistics.safetensors"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,6 +79,9 @@ def _write(captioner: Captioner, folder: Path, packing: Packing) -> str:
         name: value.cpu().to(packing.bridge_dtype or value.dtype) for name, value in _bridge_state(captioner)
     }
     save_file(state, folder / _BRIDGE, {"format": "pt"})
+    if captioner.statistics:
+        measured = {name: value.cpu().contiguous() for name, value in captioner.statistics.items()}
+        save_file(measured, folder / _STATISTICS, {"format": "pt"})
     sha256 = captioner.base_sha256
     if packing.embed_t5:
         sha256 = save_t5(captioner.t5, folder / "t5", dtype=packing.t5_dtype)
@@ -120,27 +124,18 @@ def _swap(staging: Path, target: Path) -> None:
 
 def _card(captioner: Captioner, packing: Packing) -> str:
     config = captioner.config
-    lora = {
-        name: sum(value.numel() for value in captioner.adapters.state(name).values())
-        for name in config.adapters
-    }
-    bridge = sum(value.numel() for value in captioner.bridge.parameters())
+    trained = {"bridge (Q-Former, projection)": sum(value.numel() for value in captioner.bridge.parameters())}
+    for name in captioner.adapters.settings:
+        state = captioner.adapters.state(name)
+        trained[f"LoRA adapter `{name}`"] = sum(value.numel() for value in state.values())
     base = sum(value.numel() for name, value in captioner.t5.named_parameters() if "lora_" not in name)
-    rows = [("bridge (Q-Former, projection)", bridge, "trainable")]
-    rows += [(f"LoRA adapter `{name}`", count, "trainable") for name, count in lora.items()]
-    rows += [
-        (f"T5 base `{config.t5}`", base, "frozen"),
-        (f"encoder `{config.encoder}`", 0, "frozen, not in here"),
-    ]
     lines = ["# Captioner", "", "| part | parameters | training |", "|---|---:|---|"]
-    lines += [
-        f"| {part} | {count or '–':,} | {kind} |" if count else f"| {part} | – | {kind} |"
-        for part, count, kind in rows
-    ]
-    trainable = bridge + sum(lora.values())
-    lines += ["", f"Trainable: {trainable:,}. Frozen: {base:,}, and the encoder."]
-    lines += ["", f"Data: {packing.data}", "", f"Licence of the weights: {packing.licence}"]
-    lines += ["", f"Languages: {', '.join(config.languages)}.", "", packing.notes]
+    lines += [f"| {part} | {count:,} | trainable |" for part, count in trained.items()]
+    lines += [f"| T5 base `{config.t5}` | {base:,} | frozen |"]
+    lines += [f"| encoder `{config.encoder}` | not in here | frozen |", ""]
+    lines += [f"Trainable: {sum(trained.values()):,}. Frozen: {base:,}, and the encoder.", ""]
+    lines += [f"Data: {packing.data}", "", f"Licence of the weights: {packing.licence}", ""]
+    lines += [f"Languages: {', '.join(config.languages)}.", "", packing.notes]
     return "\n".join(lines).rstrip() + "\n"
 
 
@@ -171,6 +166,9 @@ def load_captioner(
     captioner.adapters.use("default" if "default" in config.adapters else None)
     captioner.config, captioner.sha256 = config, hash_file(place / _CONFIG)
     captioner.requires_grad_(False).eval().to(device, dtype)
+    if (place / _STATISTICS).is_file():
+        stored = read_state_dict(place / _STATISTICS)
+        captioner.statistics = {name: value.clone().to(device) for name, value in stored.items()}
     if merge:
         captioner.adapters.merge()
     return captioner

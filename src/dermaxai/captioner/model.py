@@ -43,6 +43,8 @@ class Captioner(nn.Module):
             )
         self.config = config
         self.base_sha256 = base.sha256
+        self.statistics: dict[str, Tensor] = {}
+        """What the training photos looked like, by name; stored with the weights, never trained."""
         self.t5 = base.model
         self.tokenizer = base.tokenizer
         self.prompts = _prompts(config, base)
@@ -70,6 +72,17 @@ class Captioner(nn.Module):
     def languages(self) -> tuple[str, ...]:
         """What it can write."""
         return tuple(self.config.languages)
+
+    @property
+    def mean_patches(self) -> Float[Tensor, "n width"] | None:
+        """The mean photo of the training, as patches; None where nobody measured it."""
+        return self.statistics.get("mean_patches")
+
+    @mean_patches.setter
+    def mean_patches(self, patches: Float[Tensor, "n width"]) -> None:
+        if patches.shape[-1] != self.config.encoder_width:
+            raise ShapeError(f"Mean patches are {self.config.encoder_width} wide, not {patches.shape[-1]}.")
+        self.statistics["mean_patches"] = patches.detach()
 
     # ---- describing -------------------------------------------------------------------------
 
