@@ -293,7 +293,7 @@ class EncoderTraining:
         total.backward()
         nn.utils.clip_grad_norm_(self.parameters, 1.0)
         done = self.step / recipe.steps
-        rate = min((self.step + 1) / recipe.warmup, 0.5 * (1 + np.cos(np.pi * done)) + 0.01)
+        rate = float(min((self.step + 1) / recipe.warmup, 0.5 * (1 + np.cos(np.pi * done)) + 0.01))
         for group in self.optimizer.param_groups:
             group["lr"] = recipe.learning_rate * rate
         self.optimizer.step()

@@ -35,12 +35,12 @@ class LanguageRecipe:
 
     width: int = 128
     inner: int = 512
-    encoder_layers: int = 2
+    encoder_layers: int = 3
     decoder_layers: int = 3
     heads: int = 4
     vocabulary: int = 700
-    steps: int = 500
-    batch: int = 64
+    steps: int = 900
+    batch: int = 32
     learning_rate: float = 3e-3
     dropout: float = 0.1
     seed: int = 0
