@@ -30,7 +30,6 @@ from dermaxai.training.captioner import (
 from dermaxai.training.encoder import EncoderRecipe, EncoderTraining, Phase
 from dermaxai.training.figures import measure_captions, write_figures
 from dermaxai.training.language import LanguageRecipe, train_language
-from dermaxai.training.outside import fit_outside
 from dermaxai.training.photos import Measured, load_measured
 from dermaxai.training.tokenizer import train_text_tokenizer
 
@@ -123,7 +122,10 @@ def train_captioner(data: Measured, split: Split, recipe: CaptionerRecipe, out: 
     training.run(out)
     watch.check()
     LOG.info("encoder and T5 base are bit-identical after training")
+    
     captioner.mean_patches = mean_patches(train, len(split.train))
+    from dermaxai.training.outside import fit_outside
+
     captioner.outside = fit_outside(data, split, encoder)
     packing = Packing(
         t5_dtype=torch.float16,
