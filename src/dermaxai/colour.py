@@ -1,4 +1,4 @@
-"""From whatever a file stores (palette, grey, CMYK, 16 bit, alpha, any ICC profile) to 8-bit sRGB."""
+"""From whatever a file stores (palette, grey, CMYK, 16 bit, alpha, ICC profile) to 8-bit sRGB, and CIELAB."""
 
 from __future__ import annotations
 
@@ -11,7 +11,7 @@ from PIL import Image, ImageCms
 from dermaxai.errors import ImageUnreadable
 
 if TYPE_CHECKING:
-    from jaxtyping import Shaped, UInt8
+    from jaxtyping import Float, Shaped, UInt8
 
 SPACES = {"L": "GRAY", "RGB": "RGB ", "CMYK": "CMYK", "LAB": "Lab "}
 """ICC colour space that fits each Pillow mode."""
@@ -21,6 +21,9 @@ LEAST_CHANGE = 2
 
 PNG_BITS = 16
 TIFF_BITS_TAG, TIFF_INK_TAG = 258, 262
+
+FRAME = 224
+"""Side of the measuring frame, pixels."""
 
 
 def stored_bits(image: Image.Image) -> int:
@@ -132,3 +135,35 @@ def _reason(error: Exception) -> str:
         if isinstance(error, ValueError) and str(error).startswith(("made for", "no conv"))
         else "damaged"
     )
+
+
+def to_lab(pixels: UInt8[np.ndarray, "h w 3"]) -> Float[np.ndarray, "h w 3"]:
+    """CIELAB (D65, 2 degree) of sRGB pixels: L in 0-100, a and b about -128 to 127.
+
+    Source: IEC 61966-2-1 (sRGB) and CIE 15:2004.
+    """
+    values = pixels.astype(np.float32) / 255
+    linear = np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
+    matrix = np.array(
+        [
+            [0.4124564, 0.3575761, 0.1804375],
+            [0.2126729, 0.7151522, 0.0721750],
+            [0.0193339, 0.1191920, 0.9503041],
+        ],
+        np.float32,
+    )
+    xyz = linear @ matrix.T / np.array([0.95047, 1.0, 1.08883], np.float32)
+    root = np.where(xyz > 216 / 24389, np.cbrt(xyz), (24389 / 27 * xyz + 16) / 116)
+    x, y, z = root[..., 0], root[..., 1], root[..., 2]
+    return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], axis=-1)
+
+
+def to_frame(pixels: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "224 224 3"]:
+    """The centred square of the photo at the size of the measuring frame."""
+    height, width = pixels.shape[:2]
+    side = min(height, width)
+    top, left = (height - side) // 2, (width - side) // 2
+    square = pixels[top : top + side, left : left + side]
+    if side == FRAME:
+        return square
+    return np.asarray(Image.fromarray(square).resize((FRAME, FRAME), Image.Resampling.BICUBIC))

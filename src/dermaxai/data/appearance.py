@@ -11,11 +11,11 @@ from typing import Literal
 
 import numpy as np
 from jaxtyping import Bool, Float, UInt8
-from PIL import Image
 from scipy import ndimage
 
-FRAME = 224
-"""Side of the measuring frame, pixels."""
+from dermaxai.colour import FRAME as FRAME
+from dermaxai.colour import to_frame as to_frame
+from dermaxai.colour import to_lab as to_lab
 
 Size = Literal["small", "medium", "large"]
 Symmetry = Literal["symmetric", "asymmetric"]
@@ -31,34 +31,6 @@ class Segmentation:
     """Distance of lesion from skin, CIELAB units."""
     touches: float
     """Share of the outline that lies on the rim of the photo, 0 to 1."""
-
-
-def to_lab(pixels: UInt8[np.ndarray, "h w 3"]) -> Float[np.ndarray, "h w 3"]:
-    """CIELAB (D65, 2 degree) of sRGB pixels: L in 0-100, a and b about -128 to 127.
-
-    Source: IEC 61966-2-1 (sRGB) and CIE 15:2004.
-    """
-    values = pixels.astype(np.float32) / 255
-    linear = np.where(values <= 0.04045, values / 12.92, ((values + 0.055) / 1.055) ** 2.4)
-    matrix = np.array(
-        [[0.4124564, 0.3575761, 0.1804375], [0.2126729, 0.7151522, 0.0721750], [0.0193339, 0.1191920, 0.9503041]],
-        np.float32,
-    )
-    xyz = linear @ matrix.T / np.array([0.95047, 1.0, 1.08883], np.float32)
-    root = np.where(xyz > 216 / 24389, np.cbrt(xyz), (24389 / 27 * xyz + 16) / 116)
-    x, y, z = root[..., 0], root[..., 1], root[..., 2]
-    return np.stack([116 * y - 16, 500 * (x - y), 200 * (y - z)], axis=-1)
-
-
-def to_frame(pixels: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "224 224 3"]:
-    """The centred square of the photo at the size of the measuring frame."""
-    height, width = pixels.shape[:2]
-    side = min(height, width)
-    top, left = (height - side) // 2, (width - side) // 2
-    square = pixels[top : top + side, left : left + side]
-    if side == FRAME:
-        return square
-    return np.asarray(Image.fromarray(square).resize((FRAME, FRAME), Image.Resampling.BICUBIC))
 
 
 def remove_hair(lab: Float[np.ndarray, "h w 3"]) -> Float[np.ndarray, "h w 3"]:
