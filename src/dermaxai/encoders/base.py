@@ -5,7 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 import torch
 from jaxtyping import Float
@@ -14,6 +14,9 @@ from torch import Tensor, nn
 from dermaxai.encoders.cards import EncoderCard
 from dermaxai.geometry import Placement
 from dermaxai.types import Encoded, SkinImage
+
+if TYPE_CHECKING:
+    from dermaxai.encoders.tail import Tower
 
 Pooling = Literal["class", "mean", "map"]
 
@@ -77,6 +80,8 @@ class AbstractEncoder(ABC):
     width: int
     """Of a patch token."""
     has_text: bool
+    tower: Tower
+    """The vision half as functions, for methods that reopen blocks."""
 
     @abstractmethod
     def preprocess(self, image: SkinImage) -> tuple[Float[Tensor, "3 height width"], Placement]:

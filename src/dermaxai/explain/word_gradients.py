@@ -1,0 +1,144 @@
+"""Gradients of what the decoder says, for all words of a caption in one batched backward pass."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, Literal
+
+import torch
+from jaxtyping import Float, Int
+from torch import Tensor
+
+from dermaxai.errors import UsageError
+from dermaxai.explain.base import watching, without_dropout
+from dermaxai.types import Caption, Target
+
+if TYPE_CHECKING:
+    from dermaxai.captioner.model import Captioner
+
+Scalar = Literal["log-probability", "logit"]
+AT_ONCE = 2**25
+"""Gradient values held at a time; more questions than fit are asked in turns."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Questions:
+    """Texts to be said by teacher forcing, and which of their tokens each question sums."""
+
+    token_ids: Int[Tensor, "texts length"]
+    """Padded on the right with the end token, which no earlier token can see."""
+    weights: Float[Tensor, "questions texts length"]
+    """1 for a token of the word, -1 for one of the rival's."""
+
+
+def ask(captioner: Captioner, caption: Caption, targets: Sequence[Target]) -> Questions:
+    """What each target of kind word or caption means in tokens.
+
+    A rival (`Target.against`) is said instead of the word, after the same beginning of the caption.
+    Raises: UsageError for a word the caption has not, NotSupported for a rival it cannot spell.
+    """
+    texts = [caption.token_ids]
+    chosen: list[list[tuple[int, int, float]]] = []
+    for target in targets:
+        if target.kind == "caption":
+            chosen.append([(0, place, 1.0) for place in range(len(caption.token_ids))])
+            continue
+        word = caption.words[word_index(caption, target)]
+        chosen.append([(0, place, 1.0) for place in word.tokens])
+        if target.against is not None:
+            ids, places = _rival(captioner, caption.text[: word.start], target.against)
+            chosen[-1] += [(len(texts), place, -1.0) for place in places]
+            texts.append(ids)
+    length = max(map(len, texts))
+    rows = [list(ids) + [captioner.prompts.end] * (length - len(ids)) for ids in texts]
+    weights = torch.zeros(len(targets), len(texts), length)
+    for question, tokens in enumerate(chosen):
+        for text, place, sign in tokens:
+            weights[question, text, place] = sign
+    return Questions(torch.tensor(rows, device=captioner.device), weights.to(captioner.device))
+
+
+def word_index(caption: Caption, target: Target) -> int:
+    """Which word a target means. Raises: UsageError."""
+    if target.word is None:
+        return caption.find(target.text)
+    if not 0 <= target.word < len(caption.words):
+        raise UsageError(f"The caption has {len(caption.words)} words; there is no number {target.word}.")
+    return target.word
+
+
+def _rival(captioner: Captioner, before: str, against: str) -> tuple[tuple[int, ...], list[int]]:
+    from dermaxai.captioner.words import words_of
+
+    text = before + against
+    ids = captioner.prompts.pieces(text)
+    words = words_of(text, ids, captioner.tokenizer)
+    places = [place for word in words if word.start >= len(before) for place in word.tokens]
+    if not places:
+        raise UsageError(f"'{against}' is no word to compare with.")
+    return ids, places
+
+
+def key_value_input(
+    captioner: Captioner, patches: Float[Tensor, "*images n width"]
+) -> Float[Tensor, "*images n width"]:
+    """What the Q-Former's keys and values are made from: patches after the bridge's own norm, no graph.
+
+    Gradient times input must be taken here and not at the patches: the norm ignores their length, so
+    there the product is zero by construction.
+    """
+    with torch.no_grad():
+        normed: Tensor = captioner.bridge.vision_norm(patches.to(captioner.device, captioner.dtype).clone())
+    return normed
+
+
+def read_normed(
+    captioner: Captioner, normed: Float[Tensor, "images n width"]
+) -> Float[Tensor, "images queries d_model"]:
+    """`Captioner.read` from the keys' and values' input on, differentiable in it."""
+    bridge = captioner.bridge
+    read = bridge.qformer(
+        query_embeds=bridge.queries.expand(len(normed), -1, -1), encoder_hidden_states=normed
+    )
+    projected: Tensor = bridge.projection(read.last_hidden_state)
+    return projected
+
+
+def attribute(
+    captioner: Captioner,
+    questions: Questions,
+    language: str,
+    points: tuple[Float[Tensor, "images n width"], Float[Tensor, "images n width"]],
+    scalar: Scalar = "log-probability",
+) -> Float[Tensor, "questions n"]:
+    """Sum over images and channels of factor * ds/dx, with `points` = (x, factor) at the key-value input.
+
+    One forward pass over the images, one backward pass through the head for all questions together, and
+    one batched backward pass of the rest.
+    """
+    place, factor = points
+    leaf = place.clone().requires_grad_()
+    texts = questions.token_ids.repeat(len(leaf), 1)
+    seen: list[Tensor] = []
+
+    def keep(output: Any) -> None:  # noqa: ANN401 - the output's class is internal to transformers
+        seen.append(output.last_hidden_state)
+
+    with without_dropout(captioner), watching(captioner.t5.decoder, keep):
+        logits = captioner.logits_of(read_normed(captioner, leaf), texts, language).float()
+    scores = logits.log_softmax(-1) if scalar == "log-probability" else logits
+    said = scores.gather(2, texts[:, :, None]).sum()
+    # Each token's score depends on its own hidden state alone, so one backward pass serves all of them.
+    (at_hidden,) = torch.autograd.grad(said, seen[0])
+    prefix = at_hidden.shape[1] - texts.shape[1]
+    found = []
+    at_once = max(1, AT_ONCE // leaf.numel())
+    for first in range(0, len(questions.weights), at_once):
+        weights = questions.weights[first : first + at_once]
+        spread = torch.nn.functional.pad(weights.repeat(1, len(leaf), 1), (prefix, 0)).to(at_hidden)
+        (gradients,) = torch.autograd.grad(
+            seen[0], leaf, spread[..., None] * at_hidden, is_grads_batched=True, retain_graph=True
+        )
+        found.append(torch.einsum("qknc,knc->qn", gradients, factor.to(gradients)))
+    return torch.cat(found)
