@@ -1,7 +1,7 @@
 """What can be measured in a dermoscopic photo: the lesion's outline, size, symmetry, border and colours.
 
-Everything is computed in the square an encoder sees (the photo's centre, 224 x 224 px), so that the same photo
-at another resolution gives the same words.
+Everything is computed in the square an encoder sees (the photo's centre, 224 x 224 px), so that the same
+photo at another resolution gives the same words.
 """
 
 from __future__ import annotations
@@ -106,7 +106,7 @@ def _skin_colour(
 
 
 def find_stickers(lab: Float[np.ndarray, "h w 3"]) -> Bool[np.ndarray, "h w"]:
-    """Coloured markers and gauze at the photo's rim: hues that skin and lesions do not have, or flat orange."""
+    """Coloured markers and gauze at the photo's rim: hues of neither skin nor lesion, or flat orange."""
     light, green_red, blue_yellow = lab[..., 0], lab[..., 1], lab[..., 2]
     chroma = np.hypot(green_red, blue_yellow)
     foreign = (green_red < -8) | ((blue_yellow < -14) & (chroma > 22) & (light > 30))
@@ -133,9 +133,7 @@ def _skin_distance(
     return np.asarray(np.where(usable, distance, 0))
 
 
-def _lesion_likeness(
-    mask: Bool[np.ndarray, "h w"], gradient: Float[np.ndarray, "h w"]
-) -> float:
+def _lesion_likeness(mask: Bool[np.ndarray, "h w"], gradient: Float[np.ndarray, "h w"]) -> float:
     """Steep edge, near the centre, compact, large, off the rim: the product of the five."""
     side = mask.shape[0]
     edge = mask & ~_erode(mask)
@@ -277,7 +275,10 @@ def _asymmetry(mask: Bool[np.ndarray, "h w"]) -> float:
 
 
 def _outline_length(level: Float[np.ndarray, "h w"]) -> float:
-    """Length of the half-level contour, pixels: the total variation of the sharpened field (coarea formula)."""
+    """Length of the half-level contour, pixels: total variation of the sharpened field.
+
+    Source: coarea formula (Fleming & Rishel 1960, doi 10.1007/BF01236935).
+    """
     sharp = np.clip((level - 0.5) * 4 + 0.5, 0, 1)
     gy, gx = np.gradient(sharp)
     return float(np.hypot(gy, gx).sum())
@@ -310,7 +311,9 @@ def _colours(
     return tuple(stated) or ((names[order[0]], float(shares[order[0]])),)
 
 
-def measure(pixels: UInt8[np.ndarray, "h w 3"], mask: Bool[np.ndarray, "224 224"] | None = None) -> Appearance:
+def measure(
+    pixels: UInt8[np.ndarray, "h w 3"], mask: Bool[np.ndarray, "224 224"] | None = None
+) -> Appearance:
     """Measure the main lesion of a dermoscopic photo; `mask` in the measuring frame replaces `segment`."""
     lab = to_lab(to_frame(pixels))
     found = segment(pixels) if mask is None else Segmentation(mask, float("inf"), 0.0)

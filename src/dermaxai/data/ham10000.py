@@ -17,7 +17,6 @@ DIAGNOSES = ("akiec", "bcc", "bkl", "df", "mel", "nv", "vasc")
 
 _TABLES = ("HAM10000_metadata.csv", "HAM10000_metadata.tab", "HAM10000_metadata")
 _COLUMNS = ("lesion_id", "image_id", "dx", "age", "sex", "localization")
-_MISSING = ("", "unknown")
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,28 +56,43 @@ def read_ham10000(folder: Path) -> list[HamRow]:
 
 
 def _read_rows(table: Path, photos: dict[str, Path]) -> Iterator[HamRow]:
-    with table.open(newline="", encoding="utf-8") as lines:
+    with table.open(newline="", encoding="utf-8-sig") as lines:
         delimiter = "\t" if "\t" in lines.readline() else ","
         lines.seek(0)
         reader = csv.DictReader(lines, delimiter=delimiter)
         absent = [column for column in _COLUMNS if column not in (reader.fieldnames or ())]
         if absent:
-            raise DataError(f"{table.name} lacks the columns {', '.join(absent)}; it has {reader.fieldnames}.")
+            found = ", ".join(reader.fieldnames or ()) or "none"
+            raise DataError(f"{table.name} lacks the columns {', '.join(absent)}; it has {found}.")
         for row in reader:
             if row["dx"] not in DIAGNOSES:
-                raise DataError(f"{table.name}, line {reader.line_num}: unknown label dx={row['dx']!r}.")
+                raise DataError(
+                    f"{table.name}, line {reader.line_num}: unknown label dx={row['dx']!r}.",
+                    hint=f"Known: {', '.join(DIAGNOSES)}.",
+                )
             if row["image_id"] in photos:
-                yield _read_row(row, photos[row["image_id"]])
+                yield _read_row(row, photos[row["image_id"]], f"{table.name}, line {reader.line_num}")
 
 
-def _read_row(row: dict[str, str], path: Path) -> HamRow:
-    age = float(row["age"]) if row["age"] not in _MISSING else 0.0
+def _read_row(row: dict[str, str], path: Path, place: str) -> HamRow:
     return HamRow(
         image=row["image_id"],
         lesion=row["lesion_id"],
         diagnosis=row["dx"],
         path=path,
-        age=age or None,
-        sex=row["sex"] if row["sex"] not in _MISSING else None,
-        site=row["localization"] if row["localization"] not in _MISSING else None,
+        age=_read_age(row["age"], place),
+        sex=_known(row["sex"]),
+        site=_known(row["localization"]),
     )
+
+
+def _known(text: str | None) -> str | None:
+    return text if text and text != "unknown" else None
+
+
+def _read_age(text: str | None, place: str) -> float | None:
+    known = _known(text)
+    try:
+        return (float(known) or None) if known else None
+    except ValueError as error:
+        raise DataError(f"{place}: age {text!r} is not a number.") from error

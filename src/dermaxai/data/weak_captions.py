@@ -1,12 +1,13 @@
 """Captions composed from facts only, English and Russian; each sentence knows where its facts come from.
 
 A caption is three sentences: what the outline shows (size, symmetry, border), the colours, the diagnosis.
-Nothing is stated that was neither measured nor labelled, and nothing that a photo cannot show (age, sex,
-confirmation) unless it is asked for.
+Nothing is stated that was neither measured nor labelled, and nothing that a photo cannot show: age, sex,
+site, how the diagnosis was confirmed.
 """
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Literal
@@ -16,9 +17,11 @@ import numpy as np
 from dermaxai.data.appearance import Appearance
 from dermaxai.types import Language
 
-Source = Literal["label", "metadata", "measurement"]
+Source = Literal["label", "measurement"]
 Slot = Literal["size", "symmetry", "border", "colour", "diagnosis"]
 SLOTS: tuple[Slot, ...] = ("size", "symmetry", "border", "colour", "diagnosis")
+OUTLINE_SLOTS: tuple[Slot, ...] = SLOTS[:3]
+MEASURED_SLOTS: tuple[Slot, ...] = SLOTS[:4]
 
 TERMS: Mapping[Slot, Mapping[str, Mapping[Language, str]]] = {
     "size": {
@@ -73,8 +76,8 @@ class Facts:
         """The fact of one slot; for 'colour' the first, largest one."""
         if slot == "colour":
             return self.colours[0] if self.colours else None
-        return {"size": self.size, "symmetry": self.symmetry, "border": self.border,
-                "diagnosis": self.diagnosis}[slot]  # fmt: skip
+        found: str | None = getattr(self, slot)
+        return found
 
 
 @dataclass(frozen=True, slots=True)
@@ -102,17 +105,17 @@ def compose(facts: Facts, language: Language, generator: np.random.Generator | N
     """Sentences stating `facts`; without a generator the plainest wording, with one a random wording.
 
     >>> facts = Facts("large", "asymmetric", "irregular", ("dark brown", "red"), "mel")
-    >>> " ".join(sentence.text for sentence in compose(facts, "en"))
-    'A large asymmetric lesion with an irregular border. The colour is dark brown and red. Possible diagnosis: melanoma.'
-    >>> " ".join(sentence.text for sentence in compose(facts, "ru"))[:63]
-    'Крупное асимметричное образование с неровной границей. Цвет тём'
+    >>> for sentence in compose(facts, "en"):
+    ...     print(f"{sentence.source}: {sentence.text}")
+    measurement: A large asymmetric lesion with an irregular border.
+    measurement: The colour is dark brown and red.
+    label: Possible diagnosis: melanoma.
     """
-    return [
-        Sentence(_pick(options, generator), source) for options, source in wordings_of(facts, language)
-    ]
+    return [Sentence(_pick(options, generator), source) for options, source in wordings_of(facts, language)]
 
 
 def _pick(options: Sequence[str], generator: np.random.Generator | None) -> str:
+    """The plainest wording most often, the others more and more rarely."""
     if generator is None:
         return options[0]
     return options[min(int(generator.exponential(0.6)), len(options) - 1)]
@@ -123,8 +126,11 @@ def wordings_of(facts: Facts, language: Language) -> list[tuple[list[str], Sourc
     table = _ENGLISH if language == "en" else _RUSSIAN
     sentences: list[tuple[list[str], Source]] = []
     if facts.size and facts.symmetry and facts.border:
-        words = {slot: TERMS[slot][facts.value(slot) or ""][language] for slot in SLOTS[:3]}
-        filled = {**words, "Size": words["size"].capitalize(), "an": "an" if facts.border == "irregular" else "a"}
+        words: dict[str, str] = {
+            slot: TERMS[slot][facts.value(slot) or ""][language] for slot in OUTLINE_SLOTS
+        }
+        article = "an" if facts.border == "irregular" else "a"
+        filled = {**words, "Size": words["size"].capitalize(), "an": article}
         sentences.append(([wording.format(**filled) for wording in table["outline"]], "measurement"))
     else:
         sentences.append((list(table["unclear"]), "measurement"))
@@ -145,13 +151,8 @@ def is_whole(text: str, language: Language) -> bool:
     >>> is_whole("A lesion without a clear. Possible diagnosis: melanoma.", "en")
     False
     """
-    rest = text
-    for options, _ in wordings_of(read_facts(text, language), language):
-        said = next((option for option in options if rest.startswith(option)), None)
-        if said is None:
-            return False
-        rest = rest.removeprefix(said).lstrip()
-    return not rest
+    choices = [options for options, _ in wordings_of(read_facts(text, language), language)]
+    return any(text == " ".join(sentences) for sentences in itertools.product(*choices))
 
 
 def caption(facts: Facts, language: Language, generator: np.random.Generator | None = None) -> str:
@@ -183,7 +184,11 @@ _RUSSIAN: Mapping[str, Sequence[str]] = {
     "unclear": ("Образование без чётких очертаний.", "Очертания образования нечёткие."),
     "colour": ("Цвет {colours}.", "Его цвет {colours}.", "Цвет: {colours}."),
     "and": (" и ",),
-    "diagnosis": ("Возможный диагноз: {name}.", "Вероятный диагноз: {name}.", "Диагноз для рассмотрения: {name}."),
+    "diagnosis": (
+        "Возможный диагноз: {name}.",
+        "Вероятный диагноз: {name}.",
+        "Диагноз для рассмотрения: {name}.",
+    ),
 }
 
 

@@ -1,4 +1,7 @@
-"""Train the embedded default from its recipe: `python -m dermaxai.training recipes/demo.toml --data DIR --out DIR`."""
+"""Train the embedded default from its recipe.
+
+`python -m dermaxai.training recipes/demo.toml --data DIR --out DIR`
+"""
 
 from __future__ import annotations
 
@@ -19,7 +22,9 @@ def main() -> int:
     parser.add_argument("--only", choices=("encoder", "language", "captioner", "figures"))
     parser.add_argument("--threads", type=int, default=0, help="0: all cores")
     arguments = parser.parse_args()
-    logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr)
+    logging.basicConfig(
+        level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr
+    )
     from dermaxai.training.demo import train_demo
 
     try:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import csv
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,11 +23,12 @@ from dermaxai.captioner import (
     T5Base,
 )
 from dermaxai.data.ham10000 import DIAGNOSES
-from dermaxai.data.weak_captions import Facts, caption, read_facts
+from dermaxai.data.weak_captions import MEASURED_SLOTS, Facts, caption, read_facts
 from dermaxai.encoders.base import AbstractEncoder
-from dermaxai.training.encoder import MEAN, STD, facts_of
+from dermaxai.training.clip import MEAN, STD
 from dermaxai.training.language import LANGUAGES, NAME, PROMPTS
 from dermaxai.training.photos import Measured, augment
+from dermaxai.training.texts import facts_of
 
 LOG = logging.getLogger(__name__)
 
@@ -91,13 +92,20 @@ def encode_views(
 
 def build_captioner(recipe: CaptionerRecipe, encoder: AbstractEncoder, base: T5Base) -> Captioner:
     """The untrained captioner over a frozen encoder and a frozen T5."""
+    bridge = BridgeConfig(
+        encoder_width=encoder.width,
+        output_width=base.width,
+        hidden=recipe.hidden,
+        layers=recipe.layers,
+        heads=recipe.heads,
+        queries=recipe.queries,
+        cross_attention_frequency=1,
+        dropout=recipe.dropout,
+    )
     config = CaptionerConfig(
         encoder=encoder.card.name,
         encoder_sha256=encoder.sha256,
-        bridge=BridgeConfig(
-            encoder.width, base.width, recipe.hidden, recipe.layers, recipe.heads, recipe.queries,
-            cross_attention_frequency=1, dropout=recipe.dropout,
-        ),  # fmt: skip
+        bridge=bridge,
         t5=NAME,
         languages=PROMPTS,
         adapters={"default": LoraSettings(recipe.rank, 2 * recipe.rank)},
@@ -109,16 +117,19 @@ def build_captioner(recipe: CaptionerRecipe, encoder: AbstractEncoder, base: T5B
 class CaptionerTraining:
     """Bridge and LoRA on cached features, both languages of every photo in every step."""
 
-    def __init__(self, captioner: Captioner, train: Views, validation: Views, recipe: CaptionerRecipe) -> None:
+    def __init__(
+        self, captioner: Captioner, train: Views, validation: Views, recipe: CaptionerRecipe
+    ) -> None:
         self.captioner, self.train, self.validation, self.recipe = captioner, train, validation, recipe
         self.parts = captioner.set_mode("bridge+lora")
         LOG.info("%s", self.parts)
         self.watch = FrozenWatch(t5=captioner.t5)
         bridge = [*self.parts.qformer, *self.parts.projection]
-        self.optimizer = torch.optim.AdamW(
-            [{"params": bridge, "lr": recipe.bridge_rate}, {"params": list(self.parts.lora), "lr": recipe.lora_rate}],
-            weight_decay=recipe.weight_decay, betas=(0.9, 0.98),
-        )  # fmt: skip
+        groups = [
+            {"params": bridge, "lr": recipe.bridge_rate},
+            {"params": list(self.parts.lora), "lr": recipe.lora_rate},
+        ]
+        self.optimizer = torch.optim.AdamW(groups, weight_decay=recipe.weight_decay, betas=(0.9, 0.98))
         self.schedule = torch.optim.lr_scheduler.OneCycleLR(
             self.optimizer, [recipe.bridge_rate, recipe.lora_rate], recipe.steps, pct_start=0.08
         )
@@ -139,7 +150,7 @@ class CaptionerTraining:
         self.captioner.train()
         loss = self.captioner.loss(patches, texts, list(LANGUAGES) * len(rows))
         self.optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(self.parts.all, 1.0)
         self.optimizer.step()
         self.schedule.step()
@@ -164,17 +175,20 @@ class CaptionerTraining:
 
     def _check(self, folder: Path, loss: float) -> None:
         scores = score_captions(self.captioner, self.validation)
-        goal = scores["diagnosis"] + (scores["size"] + scores["symmetry"] + scores["border"] + scores["colour"]) / 4
+        goal = scores["diagnosis"] + sum(scores[slot] for slot in MEASURED_SLOTS) / len(MEASURED_SLOTS)
         LOG.info("captioner: step %d %s", self.step, " ".join(f"{k} {v:.3f}" for k, v in scores.items()))
         _append(folder / "captioner.csv", {"step": self.step, "loss": loss, **scores})
         if goal > self.best:
             self.best = goal
             torch.save(self.captioner.state_dict(), folder / "captioner.best")
         state = {
-            "step": self.step, "best": self.best, "weights": self.captioner.state_dict(),
-            "optimizer": self.optimizer.state_dict(), "schedule": self.schedule.state_dict(),
+            "step": self.step,
+            "best": self.best,
+            "weights": self.captioner.state_dict(),
+            "optimizer": self.optimizer.state_dict(),
+            "schedule": self.schedule.state_dict(),
             "random": torch.get_rng_state(),
-        }  # fmt: skip
+        }
         part = folder / "captioner.part"
         torch.save(state, part)
         part.replace(folder / "captioner.state")
@@ -216,19 +230,24 @@ def describe_views(captioner: Captioner, views: Views) -> dict[str, list[str]]:
 def score_captions(captioner: Captioner, views: Views) -> dict[str, float]:
     """Balanced accuracy of the diagnosis, accuracy of the measured facts, agreement of the languages."""
     texts = describe_views(captioner, views)
-    said = {language: [read_facts(text, language) for text in texts[language]] for language in LANGUAGES}
-    scores: dict[str, float] = {}
-    recalls: list[float] = []
+    english, russian = ([read_facts(text, language) for text in texts[language]] for language in LANGUAGES)
+    recalls = []
     for label, name in enumerate(DIAGNOSES):
         rows = [i for i, one in enumerate(views.diagnosis) if one == label]
         if rows:
-            recalls.append(float(np.mean([said["en"][i].diagnosis == name for i in rows])))
-    scores["diagnosis"] = float(np.mean(recalls))
+            recalls.append(_share(english[i].diagnosis == name for i in rows))
+    scores = {"diagnosis": sum(recalls) / len(recalls)}
     known = [i for i, fact in enumerate(views.facts) if fact.size]
-    for slot in ("size", "symmetry", "border", "colour"):
-        scores[slot] = float(np.mean([said["en"][i].value(slot) == views.facts[i].value(slot) for i in known]))  # type: ignore[arg-type]
-    scores["same facts"] = float(np.mean([a == b for a, b in zip(said["en"], said["ru"], strict=True)]))
+    for slot in MEASURED_SLOTS:
+        scores[slot] = _share(english[i].value(slot) == views.facts[i].value(slot) for i in known)
+    scores["same facts"] = _share(one == other for one, other in zip(english, russian, strict=True))
     return scores
+
+
+def _share(right: Iterable[bool]) -> float:
+    """Share of right answers; 0 where there is none to give."""
+    answers = list(right)
+    return sum(answers) / len(answers) if answers else 0.0
 
 
 def mean_patches(views: Views, photos: int) -> Float[Tensor, "n width"]:

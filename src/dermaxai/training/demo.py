@@ -2,24 +2,19 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
-import tomllib
-from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 
-from dermaxai.captioner import FrozenWatch, load_captioner, save_captioner
+from dermaxai.captioner import FrozenWatch, T5Base, load_captioner, save_captioner
 from dermaxai.captioner.checkpoint import Packing
 from dermaxai.data.ham10000 import read_ham10000
 from dermaxai.data.weak_captions import caption, gather
 from dermaxai.encoders import load_encoder
-from dermaxai.errors import SettingError
 from dermaxai.training.captioner import (
     CaptionerRecipe,
     CaptionerTraining,
@@ -27,74 +22,39 @@ from dermaxai.training.captioner import (
     encode_views,
     mean_patches,
 )
-from dermaxai.training.encoder import EncoderRecipe, EncoderTraining, Phase
+from dermaxai.training.encoder import EncoderTraining
 from dermaxai.training.figures import measure_captions, write_figures
 from dermaxai.training.language import LanguageRecipe, train_language
 from dermaxai.training.photos import Measured, load_measured
+from dermaxai.training.recipes import EncoderRecipe, read_recipe, read_stage
+from dermaxai.training.splits import Split as Split
+from dermaxai.training.splits import split_by_lesion
 from dermaxai.training.tokenizer import train_text_tokenizer
 
 LOG = logging.getLogger(__name__)
 
 
-@dataclass(frozen=True, slots=True)
-class Split:
-    """Indices into the measured photos; one lesion never stands in two of them."""
-
-    train: tuple[int, ...]
-    validation: tuple[int, ...]
-    test: tuple[int, ...]
-
-
-def split_by_lesion(data: Measured, test_ids: frozenset[str], validation: float) -> Split:
-    """Test: the listed photos; validation: a share of the other lesions chosen by the hash of their id.
-
-    Photos of a test lesion that are not listed themselves are left out of everything.
-    """
-    tested = {row.lesion for row in data.rows if row.image in test_ids}
-    parts: dict[str, list[int]] = {"train": [], "validation": [], "test": []}
-    for index, row in enumerate(data.rows):
-        if row.image in test_ids:
-            parts["test"].append(index)
-        elif row.lesion not in tested:
-            draw = int(hashlib.sha256(row.lesion.encode()).hexdigest()[:8], 16) / 0xFFFFFFFF
-            parts["validation" if draw < validation else "train"].append(index)
-    return Split(tuple(parts["train"]), tuple(parts["validation"]), tuple(parts["test"]))
-
-
-def read_recipe(path: Path) -> dict[str, Any]:
-    """The recipe's TOML. Raises: SettingError if it is missing or not TOML."""
-    try:
-        return tomllib.loads(path.read_text(encoding="utf-8"))
-    except (OSError, tomllib.TOMLDecodeError) as error:
-        raise SettingError(f"The recipe {path} cannot be read: {error}.") from error
-
-
-def encoder_recipe(table: Mapping[str, Any], seed: int) -> EncoderRecipe:
-    """The `[encoder]` table. Raises: SettingError naming unknown keys."""
-    values = dict(table)
-    phases = tuple(Phase(**phase) for phase in values.pop("phases"))
-    try:
-        return EncoderRecipe(**values, phases=phases, seed=seed)
-    except TypeError as error:
-        raise SettingError(f"[encoder]: {error}") from error
-
-
 def train_demo(recipe_path: Path, data_folder: Path, out: Path, *, only: str | None, threads: int) -> None:
-    """Train every stage (or the one named by `only`) that is not finished in `out`."""
+    """Train every stage (or the one named by `only`) that is not finished in `out`.
+
+    Raises: SettingError for a recipe that cannot be read, DataError for a folder that is not HAM10000.
+    """
     if threads:
         torch.set_num_threads(threads)
     recipe = read_recipe(recipe_path)
     rows = read_ham10000(data_folder)
     data = load_measured(rows, out / "photos.npz")
-    ids = frozenset((recipe_path.parent / recipe["test_ids"]).read_text().split())
+    ids = frozenset((recipe_path.parent / recipe["test_ids"]).read_text(encoding="utf-8").split())
     split = split_by_lesion(data, ids, recipe["validation"])
-    LOG.info("%d train, %d validation, %d test photos", *map(len, (split.train, split.validation, split.test)))
+    counts = len(split.train), len(split.validation), len(split.test)
+    LOG.info("%d train, %d validation, %d test photos", *counts)
     if only in (None, "encoder"):
-        train_encoder(data, split, encoder_recipe(recipe["encoder"], recipe["seed"]), out)
+        train_encoder(data, split, read_stage(EncoderRecipe, recipe, "encoder"), out)
     if only in (None, "language"):
-        train_language(LanguageRecipe(**recipe["language"], seed=recipe["seed"]), out / "t5")
+        train_language(read_stage(LanguageRecipe, recipe, "language"), out / "t5")
     if only in (None, "captioner"):
-        train_captioner(data, split, CaptionerRecipe(**recipe["captioner"], seed=recipe["seed"]), out)
+        base = train_language(read_stage(LanguageRecipe, recipe, "language"), out / "t5")
+        train_captioner(data, split, read_stage(CaptionerRecipe, recipe, "captioner"), base, out)
     if only in (None, "captioner", "figures"):
         measure_demo(data, split, out)
 
@@ -111,20 +71,19 @@ def train_encoder(data: Measured, split: Split, recipe: EncoderRecipe, out: Path
     EncoderTraining(data, split.train, recipe, out).run()
 
 
-def train_captioner(data: Measured, split: Split, recipe: CaptionerRecipe, out: Path) -> None:
+def train_captioner(data: Measured, split: Split, recipe: CaptionerRecipe, base: T5Base, out: Path) -> None:
     """Bridge and LoRA on the frozen encoder and the frozen text model; saved with their statistics."""
     encoder = load_encoder("demo", out / "encoder")
     train = encode_views(data, split.train, encoder, views=recipe.views, seed=recipe.seed)
     validation = encode_views(data, split.validation, encoder, views=1)
-    captioner = build_captioner(recipe, encoder, train_language(LanguageRecipe(), out / "t5"))
+    captioner = build_captioner(recipe, encoder, base)
     watch = FrozenWatch(encoder=encoder.module)
     training = CaptionerTraining(captioner, train, validation, recipe)
     training.run(out)
     watch.check()
     LOG.info("encoder and T5 base are bit-identical after training")
-    
     captioner.mean_patches = mean_patches(train, len(split.train))
-    from dermaxai.training.outside import fit_outside
+    from dermaxai.training.outside import fit_outside  # not yet for the other stages
 
     captioner.outside = fit_outside(data, split, encoder)
     packing = Packing(

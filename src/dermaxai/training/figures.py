@@ -9,72 +9,107 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from jaxtyping import Bool, Int
 
 from dermaxai.captioner import Captioner
 from dermaxai.data.ham10000 import DIAGNOSES
-from dermaxai.data.weak_captions import Facts, is_whole, read_facts
+from dermaxai.data.weak_captions import MEASURED_SLOTS, Facts, Slot, is_whole, read_facts
 from dermaxai.training.captioner import Views, describe_views
 from dermaxai.training.language import LANGUAGES
 
 RESAMPLES = 2000
+Rows = Int[np.ndarray, "rows"]
+Statistic = Callable[[Rows], float]
+"""A number read from some rows of the test photos."""
 
 
-def interval(count: int, statistic: Callable[[np.ndarray], float], seed: int = 0) -> tuple[float, float, float]:
-    """A statistic over row indices with its 95 % percentile bootstrap interval over rows."""
+def interval(count: int, statistic: Statistic, seed: int = 0) -> tuple[float, float, float]:
+    """A statistic over row indices with its 95 % interval: value, low, high.
+
+    Source: percentile bootstrap (Efron & Tibshirani 1993, section 13.3), rows drawn with replacement.
+    """
     generator = np.random.default_rng(seed)
     draws = [statistic(generator.integers(count, size=count)) for _ in range(RESAMPLES)]
-    low, high = np.nanpercentile(draws, [2.5, 97.5])
+    low, high = np.percentile(draws, [2.5, 97.5])
     return statistic(np.arange(count)), float(low), float(high)
 
 
-def balanced(right: np.ndarray, labels: np.ndarray) -> float:
+def balanced(right: Bool[np.ndarray, "rows"], labels: Rows) -> float:
     """Mean over the classes present of the share of right answers."""
     return float(np.mean([right[labels == label].mean() for label in np.unique(labels)]))
 
 
 def measure_captions(captioner: Captioner, test: Views, train: Sequence[Facts]) -> dict[str, Any]:
-    """Accuracy per kind of fact and language, majority baseline, agreement of the languages, whole sentences."""
-    texts = describe_views(captioner, test)
+    """Greedy captions of the test photos, judged as `judge_captions` does."""
+    return judge_captions(describe_views(captioner, test), test.facts, train)
+
+
+def judge_captions(
+    texts: dict[str, list[str]], truth: Sequence[Facts], train: Sequence[Facts]
+) -> dict[str, Any]:
+    """Accuracy per kind of fact and language, majority baseline, agreement of the languages, whole sentences.
+
+    Args: captions by language, one per fact of `truth`; `train` gives the majority answer of each fact.
+    """
     said = {language: [read_facts(text, language) for text in texts[language]] for language in LANGUAGES}
-    labels = np.array(test.diagnosis)
-    figures: dict[str, Any] = {"photos": len(labels)}
-    for language in LANGUAGES:
-        right = np.array([DIAGNOSES.index(f.diagnosis) if f.diagnosis else -1 for f in said[language]]) == labels
-        table: dict[str, Any] = {
-            "diagnosis, balanced": _row(len(right), lambda i, r=right: balanced(r[i], labels[i]), 1 / len(DIAGNOSES)),
-            "diagnosis": _row(len(right), lambda i, r=right: float(r[i].mean()), _majority(test.facts, "diagnosis", train)),
-        }  # fmt: skip
-        for slot in ("size", "symmetry", "border", "colour"):
-            table[slot] = _slot_row(said[language], test.facts, slot, train)
-        recalls = {name: float(right[labels == i].mean()) for i, name in enumerate(DIAGNOSES) if (labels == i).any()}
-        figures[language] = {"facts": table, "recall": recalls}
-    same = np.array([a == b for a, b in zip(said["en"], said["ru"], strict=True)])
-    figures["same facts in both languages"] = _row(len(same), lambda i: float(same[i].mean()), None)
     every = [(text, language) for language in LANGUAGES for text in texts[language]]
-    figures["whole sentences"] = float(np.mean([is_whole(text, language) for text, language in every]))
-    figures["repeated 3-grams"] = float(np.mean([repeated(text) for text, _ in every]))
-    return figures
+    same = np.array([one == other for one, other in zip(said["en"], said["ru"], strict=True)])
+    return {
+        "photos": len(truth),
+        **{language: _judge_language(said[language], truth, train) for language in LANGUAGES},
+        "same facts in both languages": _row(len(same), _share_of(same), None),
+        "whole sentences": float(np.mean([is_whole(text, language) for text, language in every])),
+        "repeated 3-grams": float(np.mean([repeated(text) for text, _ in every])),
+    }
 
 
-def _slot_row(said: Sequence[Facts], truth: Sequence[Facts], slot: Any, train: Sequence[Facts]) -> dict[str, Any]:  # noqa: ANN401
-    known = [i for i, fact in enumerate(truth) if fact.value(slot)]
-    right = np.array([said[i].value(slot) == truth[i].value(slot) for i in known])
-    row = _row(len(right), lambda i: float(right[i].mean()), _majority([truth[i] for i in known], slot, train))
-    names = sorted({truth[i].value(slot) or "" for i in known})
-    labels = np.array([names.index(truth[i].value(slot) or "") for i in known])
-    row["balanced"] = balanced(right, labels)
-    row["classes"] = len(names)
-    return row
+def _judge_language(said: Sequence[Facts], truth: Sequence[Facts], train: Sequence[Facts]) -> dict[str, Any]:
+    right, labels = _compare(said, truth, "diagnosis")
+    table = {
+        "diagnosis, balanced": _row(len(right), lambda i: balanced(right[i], labels[i]), 1 / len(DIAGNOSES)),
+        "diagnosis": _row(len(right), _share_of(right), _majority(truth, "diagnosis", train)),
+    }
+    for slot in MEASURED_SLOTS:
+        table[slot] = _slot_row(said, truth, slot, train)
+    names = sorted({fact.diagnosis for fact in truth if fact.diagnosis})
+    recalls = {name: float(right[labels == index].mean()) for index, name in enumerate(names)}
+    return {"facts": table, "recall": recalls}
 
 
-def _row(count: int, statistic: Callable[[np.ndarray], float], baseline: float | None) -> dict[str, Any]:
+def _slot_row(
+    said: Sequence[Facts], truth: Sequence[Facts], slot: Slot, train: Sequence[Facts]
+) -> dict[str, Any]:
+    """Only photos whose outline is trusted count: elsewhere nothing was measured to agree with."""
+    right, labels = _compare(said, truth, slot)
+    row = _row(len(right), _share_of(right), _majority(truth, slot, train))
+    return {**row, "balanced": balanced(right, labels), "classes": len(np.unique(labels))}
+
+
+def _compare(
+    said: Sequence[Facts], truth: Sequence[Facts], slot: Slot
+) -> tuple[Bool[np.ndarray, "known"], Int[np.ndarray, "known"]]:
+    """Where a fact is known: whether it was said, and its class as a number in alphabetical order."""
+    pairs = [
+        (one.value(slot), fact) for one, other in zip(said, truth, strict=True) if (fact := other.value(slot))
+    ]
+    names = sorted({fact for _, fact in pairs})
+    return np.array([one == fact for one, fact in pairs]), np.array([names.index(fact) for _, fact in pairs])
+
+
+def _share_of(right: Bool[np.ndarray, "rows"]) -> Statistic:
+    return lambda rows: float(right[rows].mean())
+
+
+def _row(count: int, statistic: Statistic, baseline: float | None) -> dict[str, Any]:
     value, low, high = interval(count, statistic)
     return {"value": value, "low": low, "high": high, "n": count, "baseline": baseline}
 
 
-def _majority(truth: Sequence[Facts], slot: Any, train: Sequence[Facts]) -> float:  # noqa: ANN401
+def _majority(truth: Sequence[Facts], slot: Slot, train: Sequence[Facts]) -> float:
+    """How often the most frequent answer of the training photos is right."""
     most = Counter(value for fact in train if (value := fact.value(slot))).most_common(1)[0][0]
-    return float(np.mean([fact.value(slot) == most for fact in truth]))
+    known = [value for fact in truth if (value := fact.value(slot))]
+    return float(np.mean([value == most for value in known]))
 
 
 def repeated(text: str, size: int = 3) -> float:
@@ -91,7 +126,8 @@ def repeated(text: str, size: int = 3) -> float:
 def write_figures(figures: dict[str, Any], folder: Path) -> None:
     """`figures.json` and the Markdown table that goes into the model card."""
     folder.mkdir(parents=True, exist_ok=True)
-    (folder / "figures.json").write_text(json.dumps(figures, indent=1, ensure_ascii=False) + "\n", encoding="utf-8")
+    text = json.dumps(figures, indent=1, ensure_ascii=False) + "\n"
+    (folder / "figures.json").write_text(text, encoding="utf-8")
     (folder / "figures.md").write_text(to_markdown(figures), encoding="utf-8")
 
 
@@ -100,18 +136,23 @@ def to_markdown(figures: dict[str, Any]) -> str:
     lines = ["| fact | English | Russian | baseline |", "|---|---|---|---|"]
     for name in figures["en"]["facts"]:
         cells = [figures[language]["facts"][name] for language in LANGUAGES]
-        shown = [f"{cell['value']:.3f} ({cell['low']:.3f}–{cell['high']:.3f})" for cell in cells]
-        lines.append(f"| {name} (n {cells[0]['n']}) | {shown[0]} | {shown[1]} | {cells[0]['baseline']:.3f} |")
-    same = figures["same facts in both languages"]
+        shown = " | ".join(map(_shown, cells))
+        lines.append(f"| {name} (n {cells[0]['n']}) | {shown} | {cells[0]['baseline']:.3f} |")
+    whole, again = figures["whole sentences"], figures["repeated 3-grams"]
     lines += [
         "",
-        f"Same facts in both languages: {same['value']:.3f} ({same['low']:.3f}–{same['high']:.3f}). "
-        f"Whole sentences: {figures['whole sentences']:.4f}. Repeated 3-grams: {figures['repeated 3-grams']:.4f}.",
+        f"Same facts in both languages: {_shown(figures['same facts in both languages'])}. "
+        f"Whole sentences: {whole:.4f}. Repeated 3-grams: {again:.4f}.",
         "",
         "| recall | " + " | ".join(DIAGNOSES) + " |",
         "|---" * (len(DIAGNOSES) + 1) + "|",
     ]
     for language in LANGUAGES:
         recalls = figures[language]["recall"]
-        lines.append(f"| {language} | " + " | ".join(f"{recalls.get(name, float('nan')):.2f}" for name in DIAGNOSES) + " |")
+        cells = [f"{recalls[name]:.2f}" if name in recalls else "–" for name in DIAGNOSES]
+        lines.append(f"| {language} | " + " | ".join(cells) + " |")
     return "\n".join(lines) + "\n"
+
+
+def _shown(row: dict[str, Any]) -> str:
+    return f"{row['value']:.3f} ({row['low']:.3f}–{row['high']:.3f})"

@@ -1,7 +1,7 @@
 """Make a small T5 a language model of this domain: facts as keywords in, a caption out. It sees text only.
 
-A decoder must already write the language before a bridge can steer it (docs/decisions.md, decision 1): this stage
-is what a published T5 would have done.
+A decoder must already write the language before a bridge can steer it (docs/decisions.md, "Frozen parts"):
+this stage is what a published T5 would have done.
 """
 
 from __future__ import annotations
@@ -19,14 +19,20 @@ from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 from dermaxai.captioner.config import LanguagePrompt
 from dermaxai.captioner.decoder import T5Base, load_t5, save_t5
 from dermaxai.captioner.prompts import IGNORED, Prompts
-from dermaxai.data.weak_captions import TERMS, Facts, caption
+from dermaxai.data.weak_captions import TERMS, Facts, Slot, caption
 from dermaxai.training.tokenizer import train_decoder_tokenizer
 from dermaxai.types import Language
 
 LOG = logging.getLogger(__name__)
 LANGUAGES: tuple[Language, ...] = ("en", "ru")
-PROMPTS = {language: LanguagePrompt(decoder_prefix=f"<{language}>") for language in LANGUAGES}
+PROMPTS: dict[str, LanguagePrompt] = {
+    language: LanguagePrompt(decoder_prefix=f"<{language}>") for language in LANGUAGES
+}
 NAME = "dermaxai-demo-t5"
+START, END = 0, 1
+"""Token ids as T5 has them: padding starts a text, `</s>` ends it."""
+LONGEST = 96
+"""Tokens of a training caption."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,8 +55,8 @@ class LanguageRecipe:
 def draw_facts(generator: np.random.Generator) -> Facts:
     """Facts drawn at random from all that can be stated, so that no combination is unheard of."""
 
-    def one(slot: str) -> str:
-        return str(generator.choice(list(TERMS[slot])))  # type: ignore[index]
+    def one(slot: Slot) -> str:
+        return str(generator.choice(list(TERMS[slot])))
 
     diagnosis = one("diagnosis")
     if generator.random() < 0.04:
@@ -62,8 +68,8 @@ def draw_facts(generator: np.random.Generator) -> Facts:
 
 def keywords(facts: Facts, generator: np.random.Generator) -> str:
     """The facts as a list of English keywords in random order."""
-    parts = [f"{slot}: {value}" for slot in ("size", "symmetry", "border", "diagnosis")
-             if (value := facts.value(slot))]  # type: ignore[arg-type]  # fmt: skip
+    plain: tuple[Slot, ...] = ("size", "symmetry", "border", "diagnosis")
+    parts = [f"{slot}: {value}" for slot in plain if (value := facts.value(slot))]
     parts += [f"colour {number}: {name}" for number, name in enumerate(facts.colours, start=1)]
     generator.shuffle(parts)
     return "; ".join(parts)
@@ -77,20 +83,24 @@ def train_language(recipe: LanguageRecipe, folder: Path) -> T5Base:
     generator = np.random.default_rng(recipe.seed)
     tokenizer = _tokenizer(recipe, generator, folder)
     model = T5ForConditionalGeneration(_config(recipe, len(tokenizer)))
-    prompts = Prompts(tokenizer, PROMPTS, start=0, end=1, pieces=len(tokenizer))
+    prompts = Prompts(tokenizer, PROMPTS, start=START, end=END, pieces=len(tokenizer))
     optimizer = torch.optim.AdamW(model.parameters(), recipe.learning_rate, weight_decay=0.01)
-    schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, recipe.learning_rate, recipe.steps, pct_start=0.1)
+    schedule = torch.optim.lr_scheduler.OneCycleLR(
+        optimizer, recipe.learning_rate, recipe.steps, pct_start=0.1
+    )
     model.train()
     for step in range(recipe.steps):
-        loss = _loss(model, prompts, tokenizer, [draw_facts(generator) for _ in range(recipe.batch)], generator)
+        loss = _loss(
+            model, prompts, tokenizer, [draw_facts(generator) for _ in range(recipe.batch)], generator
+        )
         optimizer.zero_grad(set_to_none=True)
-        loss.backward()
+        loss.backward()  # type: ignore[no-untyped-call]
         torch.nn.utils.clip_grad_norm_(model.parameters(), 1.0)
         optimizer.step()
         schedule.step()
         if step % 50 == 49:
             LOG.info("text model: step %d loss %.4f", step + 1, loss.item())
-    save_t5(model.eval(), folder)
+    save_t5(model.eval(), folder, dtype=torch.float16)
     return load_t5(folder)
 
 
@@ -109,7 +119,7 @@ def _config(recipe: LanguageRecipe, vocabulary: int) -> T5Config:
     return T5Config(
         vocab_size=vocabulary, d_model=recipe.width, d_kv=recipe.width // recipe.heads, d_ff=recipe.inner,
         num_layers=recipe.encoder_layers, num_decoder_layers=recipe.decoder_layers, num_heads=recipe.heads,
-        dropout_rate=recipe.dropout, decoder_start_token_id=0, pad_token_id=0, eos_token_id=1,
+        dropout_rate=recipe.dropout, decoder_start_token_id=START, pad_token_id=START, eos_token_id=END,
     )  # fmt: skip
 
 
@@ -120,9 +130,9 @@ def _loss(
     facts: Sequence[Facts],
     generator: np.random.Generator,
 ) -> torch.Tensor:
-    languages = [str(generator.choice(LANGUAGES)) for _ in facts]
-    texts = [caption(fact, language, generator) for fact, language in zip(facts, languages, strict=True)]  # type: ignore[arg-type]
-    batch = prompts.batch(texts, languages, 96)
+    languages = [LANGUAGES[LANGUAGES.index(generator.choice(LANGUAGES))] for _ in facts]
+    texts = [caption(fact, language, generator) for fact, language in zip(facts, languages, strict=True)]
+    batch = prompts.batch(texts, languages, LONGEST)
     given = tokenizer([keywords(fact, generator) for fact in facts], padding=True, return_tensors="pt")
     logits = model(
         input_ids=given.input_ids, attention_mask=given.attention_mask, decoder_input_ids=batch.inputs

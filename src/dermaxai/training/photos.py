@@ -16,11 +16,12 @@ from PIL import Image
 from torch import Tensor
 from torch.nn import functional
 
-from dermaxai.data.appearance import FRAME, Appearance, measure, segment, to_frame
+from dermaxai.data.appearance import FRAME, PALETTE, Appearance, measure, segment, to_frame
 from dermaxai.data.ham10000 import HamRow
 
 LOG = logging.getLogger(__name__)
 MASK_SIDE = 56
+"""Cells of the stored lesion coverage, along each side."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -34,7 +35,11 @@ class Measured:
     appearances: tuple[Appearance, ...]
 
 
-def _measure_one(path: Path) -> tuple[UInt8[np.ndarray, "224 224 3"], UInt8[np.ndarray, "56 56"], Appearance]:
+Result = tuple[UInt8[np.ndarray, "224 224 3"], UInt8[np.ndarray, "56 56"], Appearance]
+"""Photo, lesion coverage and measurement."""
+
+
+def _measure_one(path: Path) -> Result:
     with Image.open(path) as photo:
         frame = to_frame(np.asarray(photo.convert("RGB")))
     found = segment(frame)
@@ -44,31 +49,36 @@ def _measure_one(path: Path) -> tuple[UInt8[np.ndarray, "224 224 3"], UInt8[np.n
 
 def load_measured(rows: Sequence[HamRow], cache: Path) -> Measured:
     """Read and measure photos, or take them from `cache` when it holds exactly these ids."""
-    if not (cache.is_file() and list(np.load(cache)["ids"]) == [row.image for row in rows]):
+    if not _holds(cache, rows):
         LOG.info("measuring %d photos, once; kept in %s", len(rows), cache)
         with Pool(os.cpu_count()) as pool:
             results = pool.map(_measure_one, [row.path for row in rows], chunksize=32)
         _save(cache, rows, results)
-    stored = np.load(cache)
-    return Measured(
-        tuple(rows),
-        torch.from_numpy(stored["photos"]).permute(0, 3, 1, 2).contiguous(),
-        torch.from_numpy(stored["masks"]),
-        tuple(_unpack(line, shares) for line, shares in zip(stored["numbers"], stored["colours"], strict=True)),
-    )
+    with np.load(cache) as stored:
+        measured = zip(stored["numbers"], stored["colours"], strict=True)
+        return Measured(
+            tuple(rows),
+            torch.from_numpy(stored["photos"]).permute(0, 3, 1, 2).contiguous(),
+            torch.from_numpy(stored["masks"]),
+            tuple(_unpack(numbers, shares) for numbers, shares in measured),
+        )
 
 
-_COLOURS = ("white", "red", "pink", "light brown", "dark brown", "blue-grey", "black")
+def _holds(cache: Path, rows: Sequence[HamRow]) -> bool:
+    if not cache.is_file():
+        return False
+    with np.load(cache) as stored:
+        return list(stored["ids"]) == [row.image for row in rows]
 
 
 def _save(
     cache: Path,
     rows: Sequence[HamRow],
-    results: Sequence[tuple[UInt8[np.ndarray, "224 224 3"], UInt8[np.ndarray, "56 56"], Appearance]],
+    results: Sequence[Result],
 ) -> None:
-    measured = [result[2] for result in results]
+    measured = [appearance for _, _, appearance in results]
     numbers = [(a.area, a.asymmetry, a.irregularity, a.contrast, a.touches) for a in measured]
-    shares = [[dict(a.colours).get(name, 0.0) for name in _COLOURS] for a in measured]
+    shares = [[dict(a.colours).get(name, 0.0) for name in PALETTE] for a in measured]
     cache.parent.mkdir(parents=True, exist_ok=True)
     part = cache.with_suffix(".part.npz")
     np.savez(
@@ -83,7 +93,8 @@ def _save(
 
 
 def _unpack(numbers: Float[np.ndarray, "5"], shares: Float[np.ndarray, "7"]) -> Appearance:
-    stated = sorted(((name, float(s)) for name, s in zip(_COLOURS, shares, strict=True) if s), key=lambda c: -c[1])
+    named = [(name, float(share)) for name, share in zip(PALETTE, shares, strict=True) if share]
+    stated = sorted(named, key=lambda colour: -colour[1])
     area, asymmetry, irregularity, contrast, touches = map(float, numbers)
     return Appearance(area, asymmetry, irregularity, tuple(stated), contrast, touches)
 

@@ -10,14 +10,15 @@ from tokenizers import Tokenizer, decoders, models, normalizers, pre_tokenizers,
 from transformers import PreTrainedTokenizerFast
 
 CYRILLIC = "абвгдеёжзийклмнопрстуфхцчшщъыьэюя"
-ALPHABET = list(string.ascii_letters + string.digits + string.punctuation + CYRILLIC + CYRILLIC.upper() + "—–°×▁")
+LATIN = string.ascii_letters + string.digits + string.punctuation
+ALPHABET = list(LATIN + CYRILLIC + CYRILLIC.upper() + "—–°×▁")
 """Every character that a question in English or Russian may hold, so that none becomes unknown."""
 
 
 def train_text_tokenizer(texts: Iterable[str], folder: Path, *, vocabulary: int, length: int) -> int:
-    """The CLIP text tower's vocabulary: lower case, `<s> text </s>`, `</s>` the largest id (open_clip pools there).
+    """The CLIP text tower's vocabulary: lower case, `<s> text </s>`, written to `folder`; gives its size.
 
-    Returns the vocabulary size.
+    `</s>` has the largest id: that is where open_clip pools.
     """
     tokenizer = _train(texts, ("<pad>", "<unk>", "<s>"), vocabulary - 1, lower=True)
     tokenizer.add_special_tokens(["</s>"])
@@ -40,7 +41,11 @@ def train_decoder_tokenizer(
     tokenizer = _train(texts, ("<pad>", "</s>", "<unk>", *specials), vocabulary, lower=False)
     tokenizer.post_processor = processors.TemplateProcessing(single="$A </s>", special_tokens=[("</s>", 1)])
     fast = PreTrainedTokenizerFast(
-        tokenizer_object=tokenizer, pad_token="<pad>", unk_token="<unk>", eos_token="</s>", model_max_length=128
+        tokenizer_object=tokenizer,
+        pad_token="<pad>",
+        unk_token="<unk>",
+        eos_token="</s>",
+        model_max_length=128,
     )
     fast.save_pretrained(folder)
     return fast
