@@ -14,7 +14,7 @@ import dermaxai
 
 PACKAGE = Path(dermaxai.__file__).parent
 
-GROUND = {"errors", "registry", "geometry", "types", "settings"}
+GROUND = {"errors", "registry", "geometry", "types", "settings", "statements"}
 PHOTOS = GROUND | {"colour", "metadata", "images"}
 ENCODING = PHOTOS | {"encoders"}
 CAPTIONING = ENCODING | {"captioner"}
@@ -35,6 +35,7 @@ MAY = {
     "geometry": {"errors"},
     "types": {"errors", "geometry"},
     "settings": {"errors", "registry"},
+    "statements": {"types"},
     "colour": GROUND,
     "metadata": GROUND,
     "images": GROUND | {"colour", "metadata"},

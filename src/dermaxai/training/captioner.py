@@ -23,8 +23,9 @@ from dermaxai.captioner import (
     T5Base,
 )
 from dermaxai.data.ham10000 import DIAGNOSES
-from dermaxai.data.weak_captions import MEASURED_SLOTS, Facts, caption, read_facts
+from dermaxai.data.weak_captions import caption
 from dermaxai.encoders.base import AbstractEncoder
+from dermaxai.statements import MEASURED_SLOTS, Facts, read_facts
 from dermaxai.training.clip import MEAN, STD
 from dermaxai.training.language import LANGUAGES, NAME, PROMPTS
 from dermaxai.training.photos import Measured, augment

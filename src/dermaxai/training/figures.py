@@ -13,7 +13,7 @@ from jaxtyping import Bool, Int
 
 from dermaxai.captioner import Captioner
 from dermaxai.data.ham10000 import DIAGNOSES
-from dermaxai.data.weak_captions import MEASURED_SLOTS, Facts, Slot, is_whole, read_facts
+from dermaxai.statements import MEASURED_SLOTS, Facts, Slot, is_whole, read_facts
 from dermaxai.training.captioner import Views, describe_views
 from dermaxai.training.language import LANGUAGES
 

@@ -19,7 +19,8 @@ from transformers.tokenization_utils_base import PreTrainedTokenizerBase
 from dermaxai.captioner.config import LanguagePrompt
 from dermaxai.captioner.decoder import T5Base, load_t5, save_t5
 from dermaxai.captioner.prompts import IGNORED, Prompts
-from dermaxai.data.weak_captions import TERMS, Facts, Slot, caption
+from dermaxai.data.weak_captions import caption
+from dermaxai.statements import TERMS, Facts, Slot
 from dermaxai.training.tokenizer import train_decoder_tokenizer
 from dermaxai.types import Language
 

@@ -7,7 +7,8 @@ from dataclasses import replace
 import numpy as np
 
 from dermaxai.data.appearance import PALETTE, Appearance
-from dermaxai.data.weak_captions import TERMS, Facts, Slot, caption, compose, gather
+from dermaxai.data.weak_captions import caption, compose, gather
+from dermaxai.statements import TERMS, Facts, Slot
 from dermaxai.types import Language
 
 
