@@ -1,4 +1,4 @@
-"""What a caption can state and the sentences that state it, in both languages; and back from a text to its facts.
+"""What a caption can state, the sentences that state it in both languages, and the way back from a text.
 
 Captions of the embedded model are made of these sentences, so that facts can be counted, compared between
 languages, and told from broken text.

@@ -11,6 +11,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from dermaxai.captioner.adapters import Adapters
+from dermaxai.captioner.agreement import agree, leading_language
 from dermaxai.captioner.config import CaptionerConfig, LoraSettings
 from dermaxai.captioner.decoder import T5Base
 from dermaxai.captioner.modes import TrainableParts, TrainingMode, choose_trainable
@@ -96,6 +97,7 @@ class Captioner(nn.Module):
     ) -> list[Caption]:
         """One caption per photo: greedy for one beam, otherwise never less probable than the greedy one.
 
+        Where the config names a leading language, the others state its facts (`captioner.agreement`).
         `banned`: beginnings of words that must not appear, case ignored.
         Raises: NotSupported for photos of another encoder or an unknown language, SettingError.
         """
@@ -117,10 +119,17 @@ class Captioner(nn.Module):
             self.prompts.end, self.config.max_tokens, self.prompts.forbidden().to(self.device), allowed
         )
         with self._still():
-            memory, mask = self._memory(self.read(patches), [language] * len(patches))
-            start = Start(memory, mask, self.prompts.prefix(language))
-            found = self._search(start, limits, beams)
-        return [self._caption(one, language) for one in found]
+            queries = self.read(patches)
+            captions = self._write(queries, language, limits, beams)
+            lead = leading_language(self, language) if allowed is None else None
+            if lead is None:
+                return captions
+            return agree(self, patches, self._write(queries, lead, limits, beams), captions)
+
+    def _write(self, queries: Tensor, language: Language, limits: Limits, beams: int) -> list[Caption]:
+        memory, mask = self._memory(queries, [language] * len(queries))
+        start = Start(memory, mask, self.prompts.prefix(language))
+        return [self._caption(one, language) for one in self._search(start, limits, beams)]
 
     def _search(self, start: Start, limits: Limits, beams: int) -> list[Hypothesis]:
         found = greedy(self.t5, start, limits)

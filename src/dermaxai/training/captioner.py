@@ -22,6 +22,7 @@ from dermaxai.captioner import (
     LoraSettings,
     T5Base,
 )
+from dermaxai.captioner.agreement import LEAD
 from dermaxai.data.ham10000 import DIAGNOSES
 from dermaxai.data.weak_captions import caption
 from dermaxai.encoders.base import AbstractEncoder
@@ -111,6 +112,7 @@ def build_captioner(recipe: CaptionerRecipe, encoder: AbstractEncoder, base: T5B
         languages=PROMPTS,
         adapters={"default": LoraSettings(recipe.rank, 2 * recipe.rank)},
         max_tokens=80,
+        tables={LEAD: LANGUAGES[0]},
     )
     return Captioner(config, base, seed=recipe.seed)
 
