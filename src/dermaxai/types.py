@@ -9,6 +9,8 @@ from dermaxai.errors import UsageError
 from dermaxai.geometry import Placement
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     import numpy as np
     from jaxtyping import Float, Float32, UInt8
     from torch import Tensor
@@ -218,3 +220,15 @@ class Case:
             if score.metric == metric and score.of == wanted:
                 return score
         raise UsageError(f"The case has no score '{metric}' for '{wanted}'.")
+
+    def save(self, folder: Path | str) -> Path:
+        """Write the case as a folder that `dermaxai.cases.load_case` reads back exactly; as `save_case`."""
+        from dermaxai.cases import save_case
+
+        return save_case(self, folder)
+
+    def report(self, path: Path | str, language: Language | None = None) -> Path:
+        """Write one HTML file that opens from disk, in the caption's language unless told; as `write_report`."""
+        from dermaxai.report import write_report
+
+        return write_report(self, path, language=language or self.caption.language)

@@ -1,0 +1,73 @@
+"""The command line: every command, and how errors leave it.
+
+Data on stdout, talk on stderr. Exit codes: 0 done, 1 failed, 2 wrong use, 3 missing files, 4 checks failed.
+"""
+
+from __future__ import annotations
+
+from typing import Annotated, Any
+
+import typer
+from typer.core import TyperGroup
+
+from dermaxai.commands.console import complain, prepare_streams, say
+from dermaxai.commands.describing import describe
+from dermaxai.commands.doctor import doctor
+from dermaxai.commands.explaining import contrast, explain, query, report
+from dermaxai.commands.models import fetch, methods, models
+from dermaxai.commands.phantoms import phantom
+from dermaxai.errors import DermaXAIError
+
+
+class Commands(TyperGroup):
+    """A user's mistake ends in one readable message and its exit code, never in a traceback."""
+
+    def invoke(self, ctx: Any) -> Any:  # noqa: ANN401 - as typer has it
+        """Run the command. Raises: typer.Exit with the code of the error."""
+        try:
+            return super().invoke(ctx)
+        except DermaXAIError as error:
+            complain(error)
+            raise typer.Exit(error.exit_code) from None
+
+
+app = typer.Typer(
+    cls=Commands,
+    help="Describes skin images in words and shows, for every word, the pixels it rests on.\n\n"
+    "Research tool, not a medical device.",
+    no_args_is_help=True,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+
+
+def _show_version(asked: bool) -> None:
+    if asked:
+        from importlib.metadata import version
+
+        say(version("dermaxai"))
+        raise typer.Exit
+
+
+@app.callback()
+def root(
+    version: Annotated[
+        bool, typer.Option("--version", callback=_show_version, is_eager=True, help="Show the version.")
+    ] = False,
+) -> None:
+    """Options before the command."""
+
+
+for command in (explain, describe, query, contrast, report, methods, doctor, fetch, phantom):
+    app.command()(command)
+app.add_typer(models, name="models")
+
+
+def main() -> None:
+    """The console script `dermaxai`."""
+    prepare_streams()
+    app(prog_name="dermaxai")
+
+
+if __name__ == "__main__":
+    main()

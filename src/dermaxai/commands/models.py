@@ -1,0 +1,155 @@
+"""Commands about what there is: models, methods, fetch."""
+
+from __future__ import annotations
+
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from dermaxai.commands.console import complain, plain_table, say, say_json, say_table, talk
+from dermaxai.commands.options import JsonOption
+from dermaxai.errors import WeightsError
+
+if TYPE_CHECKING:
+    from dermaxai.encoders.cards import EncoderCard
+
+models = typer.Typer(help="Encoders: what exists, what is on this machine.", no_args_is_help=True)
+
+
+@models.command("list")
+def list_models(as_json: JsonOption = False) -> None:
+    """Every encoder, and whether its weights are on this machine."""
+    from dermaxai.encoders.cards import card_names, read_card
+
+    rows = [_row(read_card(name)) for name in card_names()]
+    if as_json:
+        for row in rows:
+            say_json(row)
+        return
+    table = plain_table("name", "title", "here", "size", "text", "gated", "licence")
+    for row in rows:
+        size = f"{row['megabytes']} MB" if row["megabytes"] else ""
+        flags = ["yes" if row[name] else "no" for name in ("has_text", "gated")]
+        table.add_row(row["name"], row["title"], "yes" if row["here"] else "no", size, *flags, row["licence"])
+    say_table(table)
+
+
+def _row(card: EncoderCard) -> dict[str, Any]:
+    names = ("name", "title", "repo_id", "revision", "megabytes", "has_text", "gated", "licence")
+    return {name: getattr(card, name) for name in names} | {"here": find_weights(card) is not None}
+
+
+def find_weights(card: EncoderCard) -> Path | None:
+    """The weights of an encoder on this machine; nothing is opened, no network touched."""
+    from dermaxai.encoders import hub
+    from dermaxai.loading import demo_folder
+    from dermaxai.settings import read_settings
+
+    carried = read_settings().weights
+    places = [carried / card.name] if carried else []
+    if not card.repo_id:
+        places.append(demo_folder().with_name(card.name) / "encoder")
+    names = (card.weights, *card.alternatives)
+    known = (place / name for place in places for name in names)
+    found = next((path for path in known if path.is_file()), None)
+    return found or (hub.find(card) if card.repo_id else None)
+
+
+@models.command("card")
+def show_card(
+    name: Annotated[str, typer.Argument(help="Encoder.", show_default=False)], as_json: JsonOption = False
+) -> None:
+    """Everything that is known about one encoder."""
+    from dermaxai.encoders.cards import read_card
+
+    values = asdict(read_card(name))
+    if as_json:
+        say_json(values)
+        return
+    for field, value in values.items():
+        if value not in ("", (), {}, 0):
+            say(f"{field:20}{_plain(value)}")
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, tuple | list):
+        return "; ".join(map(_plain, value))
+    if isinstance(value, dict):
+        return "; ".join(f"{key}: {_plain(entry)}" for key, entry in value.items())
+    return {True: "yes", False: "no"}.get(value, str(value)) if isinstance(value, bool) else str(value)
+
+
+def methods(as_json: JsonOption = False) -> None:
+    """Every explanation method: what it answers, and its variants."""
+    from dermaxai.explain import METHODS
+
+    rows = [_method_row(name, METHODS.load(name)) for name in METHODS]
+    if as_json:
+        for row in rows:
+            say_json(row)
+        return
+    table = plain_table("name", "title", "answers", "needs", "signed", "variants")
+    for row in rows:
+        answers, variants = (", ".join(row[name]) for name in ("answers", "variants"))
+        signed = "yes" if row["signed"] else "no"
+        table.add_row(row["name"], row["title"], answers, row["needs"] or "", signed, variants)
+    say_table(table)
+
+
+def _method_row(name: str, kind: Any) -> dict[str, Any]:  # noqa: ANN401 - a subclass of AbstractMethod
+    about = (kind.__doc__ or "").strip().splitlines()
+    return {
+        "name": name,
+        "title": kind.title,
+        "answers": sorted(kind.answers),
+        "needs": kind.needs,
+        "signed": kind.signed,
+        "layer": kind.layer,
+        "variants": list(kind.variants),
+        "about": about[0] if about else "",
+    }
+
+
+def fetch(
+    names: Annotated[list[str], typer.Argument(help="Encoders, or 'all'.", show_default=False)],
+    to: Annotated[
+        Path | None, typer.Option(help="Folder to carry to another machine; set DERMAXAI_WEIGHTS there.")
+    ] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Bring the weights of encoders to this machine."""
+    from dermaxai.encoders.cards import card_names, read_card
+    from dermaxai.settings import read_settings
+
+    read_settings()
+    wanted = [name for name in card_names() if read_card(name).repo_id] if names == ["all"] else names
+    cards = [read_card(name) for name in wanted]
+    failed = [card.name for card in cards if not _fetch(card, to, as_json=as_json)]
+    if failed:
+        talk(f"Not fetched: {', '.join(failed)}.")
+        raise typer.Exit(WeightsError.exit_code)
+
+
+def _fetch(card: EncoderCard, to: Path | None, *, as_json: bool) -> bool:
+    """Whether it worked; one encoder that is gated does not stop the others."""
+    from dermaxai.encoders.fetch import fetch as bring
+
+    try:
+        (found,) = bring([card.name], to, _announce)
+    except WeightsError as error:
+        complain(error, card.name)
+        return False
+    row = {"name": card.name, "file": str(found.weights), "sha256": found.sha256, "revision": found.revision}
+    if as_json:
+        say_json(row)
+    else:
+        say(f"{card.name}\t{found.weights}\t{found.sha256}")
+    return True
+
+
+def _announce(card: EncoderCard, file: str, size: int) -> None:
+    from dermaxai.encoders.hub import size_in_words
+
+    talk(f"{card.name}: fetching {file} ({size_in_words(size)}) from {card.repo_id}")

@@ -1,0 +1,120 @@
+"""A case as a reader sees it in a terminal."""
+
+from __future__ import annotations
+
+import math
+from typing import TYPE_CHECKING, Any
+
+from dermaxai.bulk import DIGITS, case_row
+from dermaxai.commands.console import plain_table, say, say_table, talk
+from dermaxai.i18n import Catalogue, catalogue
+from dermaxai.overlay import is_empty, summarise
+
+if TYPE_CHECKING:
+    from rich.table import Table
+
+    from dermaxai.types import Case, HeatMap, Language
+
+
+def show_case(case: Case, lang: Language) -> None:
+    """Captions, words and queries on stdout; doubts on stderr."""
+    for caption in case.captions:
+        if caption.text:
+            say(f"{caption.language}  {caption.text}")
+    if case.caption.words:
+        say_table(words_table(case, catalogue(lang)))
+    if queries := query_maps(case):
+        say_table(queries_table(queries, catalogue(lang)))
+    show_doubts(case, lang)
+
+
+def words_table(case: Case, texts: Catalogue) -> Table:
+    """A row per word: certainty, evidence in nats, and what each method's map shows."""
+    methods = list(dict.fromkeys(heat.method for heat in case.maps if heat.target.kind == "word"))
+    headers = [texts.text("caption"), texts.text("word.certainty"), texts.text("word.evidence")]
+    table = plain_table(*headers, *(texts.name("method", method) for method in methods))
+    evidence = {entry.word: entry for entry in case.evidence}
+    for index, word in enumerate(case.caption.words):
+        found = evidence.get(index)
+        likelier = f"×{math.exp(found.nats):.3g}" if found else ""
+        table.add_row(
+            word.text,
+            f"{math.exp(min(word.logprob, 0)):.0%}",
+            likelier,
+            *(_cell(case, index, method, texts) for method in methods),
+            style="dim" if found and not found.from_image else None,
+        )
+    return table
+
+
+def _cell(case: Case, index: int, method: str, texts: Catalogue) -> str:
+    if any(entry.word == index and not entry.from_image for entry in case.evidence):
+        return texts.text("word.prior")
+    for heat in case.maps:
+        target = heat.target
+        if (heat.method, target.kind, target.word, target.against) == (method, "word", index, None):
+            return map_sentence(heat, texts)
+    return texts.text("map.missing")
+
+
+def query_maps(case: Case) -> list[HeatMap]:
+    """Maps of questions other than 'why this word'."""
+    return [heat for heat in case.maps if heat.target.kind != "word" or heat.target.against]
+
+
+def queries_table(maps: list[HeatMap], texts: Catalogue) -> Table:
+    """A row per question that compares image and text, or two words."""
+    table = plain_table(texts.text("queries"), texts.text("control.method"), "")
+    for heat in maps:
+        target = heat.target
+        rival = texts.text("against", word=target.text, other=target.against)
+        asked = rival if target.against else target.text
+        table.add_row(asked, texts.name("method", heat.method), map_sentence(heat, texts))
+    return table
+
+
+def map_sentence(heat: HeatMap, texts: Catalogue) -> str:
+    """What a map shows, in words."""
+    if is_empty(heat):
+        return texts.text("map.none")
+    found = summarise(heat)
+    if not found.region:
+        return texts.text("map.negative")
+    region = texts.text(f"region.{found.region}")
+    shares = {"share": round(100 * found.share), "area": round(100 * found.area)}
+    return texts.text("map.hottest", region=region, **shares)
+
+
+def show_doubts(case: Case, lang: Language) -> None:
+    """Whether the photo is strange to the model, and warnings, on stderr."""
+    if case.outside is not None and case.outside.flag:
+        score, limit = f"{case.outside.score:.3g}", f"{case.outside.threshold:.3g}"
+        talk("! " + catalogue(lang).text("outside.text", score=score, threshold=limit))
+    for warning in case.warnings:
+        talk(f"! {warning}")
+
+
+def explained_row(case: Case, lang: Language) -> dict[str, Any]:
+    """A case for `--json`: captions, words, and each map in words and numbers."""
+    texts = catalogue(lang)
+    return case_row(case) | {
+        "captions": {caption.language: caption.text for caption in case.captions},
+        "maps": [_map_row(heat, texts) for heat in case.maps],
+    }
+
+
+def _map_row(heat: HeatMap, texts: Catalogue) -> dict[str, Any]:
+    target, found = heat.target, summarise(heat)
+    return {
+        "method": heat.method,
+        "variant": heat.variant,
+        "kind": target.kind,
+        "text": target.text,
+        "word": target.word,
+        "against": target.against,
+        "scalar": heat.scalar,
+        "region": found.region,
+        "share": round(found.share, DIGITS),
+        "area": round(found.area, DIGITS),
+        "sentence": map_sentence(heat, texts),
+    }

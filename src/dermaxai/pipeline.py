@@ -1,0 +1,255 @@
+"""From a photo to a case: encode once, describe, explain."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, Protocol, final, get_args
+
+from dermaxai.errors import NotSupported, UsageError
+from dermaxai.explain.base import Explained
+from dermaxai.images import Limits, read_image
+from dermaxai.loading import Parts, load_parts
+from dermaxai.provenance import kept_warnings, record_maker, repeat_command, repeat_question, repeatable
+from dermaxai.questions import QUERY_METHOD, find_method, measure_words, plan_questions
+from dermaxai.settings import Settings, read_settings
+from dermaxai.types import (
+    Caption,
+    Case,
+    Encoded,
+    HeatMap,
+    Language,
+    Outside,
+    Provenance,
+    SkinImage,
+    Target,
+)
+
+if TYPE_CHECKING:
+    from typing import Unpack
+
+    from dermaxai.captioner.model import Captioner
+    from dermaxai.settings import Choices
+
+Photo = SkinImage | Path | str | bytes
+"""A photo, the path of one, or the bytes of a file."""
+
+WORD_METHOD = "evidence"
+AND = " && "
+"""Between the commands that repeat a case."""
+LANGUAGES: tuple[Language, ...] = get_args(Language)
+
+
+def load(
+    name: str | Path = "demo",
+    *,
+    source: str | Path | None = None,
+    captioner: str | Path | None = None,
+    settings: Settings | None = None,
+    **changes: Unpack[Choices],
+) -> Model:
+    """A model by the name of its encoder's card, or by a folder; 'demo' is embedded in the package.
+
+    `source`: folder or file of the encoder's weights, instead of the hub. `captioner`: folder of a captioner
+    trained on this encoder; 'demo' and a folder with `encoder/` and `captioner/` inside bring their own.
+    Without one the model answers similarity questions only. `changes`: any field of `Settings`, such as
+    `device="cpu"`, `dtype="bfloat16"`, `offline=True`.
+
+    Raises: UnknownName, SettingError, WeightsError, NotSupported.
+    """
+    chosen = settings.model_dump() if settings is not None else {}
+    given = {field: value for field, value in changes.items() if value is not None}
+    decided = read_settings(**{**chosen, **given})
+    return Model(load_parts(name, source, captioner, decided), decided)
+
+
+class OutsideRule(Protocol):
+    """What a captioner may bring to tell photos that it does not know."""
+
+    def check(self, encoded: Encoded, image: SkinImage) -> Outside:
+        """The rule's answer for one photo."""
+
+
+@final
+class Model:
+    """A frozen encoder, and the captioner that reads it where there is one.
+
+    A photo is encoded once; the latest one is remembered for later questions.
+    """
+
+    def __init__(self, parts: Parts, settings: Settings) -> None:
+        self.encoder = parts.encoder
+        self.captioner = parts.captioner
+        self.device = parts.device
+        self.settings = settings
+        self._latest: tuple[SkinImage, Encoded] | None = None
+
+    @property
+    def languages(self) -> tuple[str, ...]:
+        """In which it can describe; empty without a captioner."""
+        return self.captioner.languages if self.captioner else ()
+
+    def read(self, photo: Photo) -> SkinImage:
+        """A photo within the limits of the settings. Raises: ImageError."""
+        if isinstance(photo, SkinImage):
+            return photo
+        chosen = self.settings
+        return read_image(photo, limits=Limits(chosen.max_bytes, chosen.max_pixels, chosen.min_side))
+
+    def check_language(self, lang: Language) -> Captioner:
+        """The captioner, if it writes `lang`. Raises: NotSupported."""
+        if self.captioner is None:
+            raise NotSupported(
+                f"There is no captioner for the encoder '{self.encoder.card.name}'.",
+                hint="Give the folder of one that was trained on it (captioner=..., --captioner).",
+            )
+        if lang not in self.languages:
+            raise NotSupported(f"This captioner writes {', '.join(self.languages)}, not '{lang}'.")
+        return self.captioner
+
+    def describe(self, images: Photo | Sequence[Photo], lang: Language = "en") -> list[Case]:
+        """A case with one caption and no maps for each photo, in order.
+
+        Raises: ImageError; NotSupported without a captioner, or in a language it does not write.
+        """
+        self.check_language(lang)
+        photos = [images] if isinstance(images, Photo) else list(images)
+        size = self.settings.batch
+        batches = (photos[start : start + size] for start in range(0, len(photos), size))
+        return [case for batch in batches for case in self._describe(batch, lang)]
+
+    def explain(
+        self,
+        image: Photo,
+        methods: Sequence[str] = ("evidence",),
+        lang: Language = "en",
+        queries: Sequence[str] = (),
+    ) -> Case:
+        """Captions in every language, the one in `lang` with its words' maps, and the maps of `queries`.
+
+        Words that owe nothing to the image get no map. A method that compares image and text is asked about
+        each word as a text of its own; `queries` go to those methods, by default to Grad-ECLIP.
+
+        Raises: ImageError, UnknownName, UsageError; NotSupported for a method that this model cannot answer.
+        """
+        askers = [find_method(name) for name in dict.fromkeys(methods)]
+        texts = list(dict.fromkeys(map(_checked, queries)))
+        if self.captioner is not None or not texts:
+            self.check_language(lang)
+        photo = self.read(image)
+        with self._making() as noted:
+            encoded = self._encode(photo)
+            captions = self._captions(encoded, lang)
+            model = self._explained(captions[0])
+            evidence = measure_words(model, encoded)
+            questions = plan_questions(askers, captions[0], evidence, texts)
+            maps = [heat for method, asked in questions for heat in method.explain(model, encoded, asked)]
+            outside = self._outside(encoded, photo)
+        command = repeat_command("explain", {"method": list(methods), "lang": lang, "query": texts})
+        made_by = self._maker({"lang": lang, "methods": ", ".join(methods)}, command)
+        return Case(
+            photo,
+            captions,
+            made_by,
+            maps=tuple(maps),
+            evidence=evidence,
+            outside=outside,
+            warnings=(*self._remarks(), *noted),
+        )
+
+    def query(self, case: Case, text: str, method: str = QUERY_METHOD) -> Case:
+        """The case with one more map: where the photo matches `text`. Raises: UsageError, NotSupported."""
+        return self._ask(case, Target("query", _checked(text)), method)
+
+    def contrast(self, case: Case, word: str, against: str, method: str = WORD_METHOD) -> Case:
+        """The case with one more, signed map: why `word` of the caption rather than `against`.
+
+        Raises: UsageError where the caption has no such word, NotSupported.
+        """
+        index = case.caption.find(word)
+        spelled = case.caption.words[index].text
+        return self._ask(case, Target("word", spelled, index, _checked(against)), method)
+
+    # ---- inside -----------------------------------------------------------------------------
+
+    def _ask(self, case: Case, target: Target, method: str) -> Case:
+        """Add the answer to one question, in the place of an older answer to the same one."""
+        asker = find_method(method)
+        with self._making() as noted:
+            encoded = self._encode(case.image)
+            (heat,) = asker.explain(self._explained(case.caption), encoded, [target])
+        others = (old for old in case.maps if (old.method, old.target, old.variant) != _question(heat))
+        remarks = (*case.warnings, *self._strangers(case), *noted)
+        commands = dict.fromkeys([*case.made_by.command.split(AND), repeat_question(target, method)])
+        return dataclasses.replace(
+            case,
+            made_by=dataclasses.replace(case.made_by, command=AND.join(filter(None, commands))),
+            maps=(*others, heat),
+            warnings=tuple(dict.fromkeys(remarks)),
+        )
+
+    def _describe(self, batch: Sequence[Photo], lang: Language) -> list[Case]:
+        captioner = self.check_language(lang)
+        photos = [self.read(photo) for photo in batch]
+        with self._making() as noted:
+            encoded = self.encoder.encode(photos)
+            captions = captioner.describe(encoded, lang, beams=self.settings.beams)
+            outside = [self._outside(*pair) for pair in zip(encoded, photos, strict=True)]
+        made_by = self._maker({"lang": lang}, repeat_command("describe", {"lang": lang}))
+        return [
+            Case(photo, (caption,), made_by, outside=strange, warnings=tuple(noted))
+            for photo, caption, strange in zip(photos, captions, outside, strict=True)
+        ]
+
+    def _encode(self, photo: SkinImage) -> Encoded:
+        if self._latest is None or self._latest[0] is not photo:
+            self._latest = photo, self.encoder.encode([photo])[0]
+        return self._latest[1]
+
+    def _captions(self, encoded: Encoded, lang: Language) -> tuple[Caption, ...]:
+        """In every language, `lang` first; one empty caption where nothing can write."""
+        if self.captioner is None:
+            return (Caption("", lang, (), (), ()),)
+        order = [lang, *(known for known in LANGUAGES if known in self.languages and known != lang)]
+        beams = self.settings.beams
+        return tuple(self.captioner.describe(encoded, known, beams=beams)[0] for known in order)
+
+    def _explained(self, caption: Caption) -> Explained:
+        return Explained(self.encoder, self.captioner, caption if self.captioner else None)
+
+    def _outside(self, encoded: Encoded, photo: SkinImage) -> Outside | None:
+        """The answer of the captioner's measured rule, where it has one."""
+        rule: OutsideRule | None = getattr(self.captioner, "outside", None)
+        return rule.check(encoded, photo) if rule is not None else None
+
+    def _maker(self, asked: dict[str, str], command: str) -> Provenance:
+        return record_maker(self.encoder, self.captioner, self.settings, asked=asked, command=command)
+
+    def _remarks(self) -> list[str]:
+        if self.captioner is not None:
+            return []
+        return [f"There is no captioner for '{self.encoder.card.name}': similarity questions only."]
+
+    def _strangers(self, case: Case) -> list[str]:
+        """A map made by other weights than the rest of the case is allowed, but said."""
+        if case.made_by.encoder_sha256 == self.encoder.sha256:
+            return []
+        return [f"Maps were added by the encoder '{self.encoder.card.name}', {self.encoder.sha256[:12]}."]
+
+    @contextmanager
+    def _making(self) -> Iterator[list[str]]:
+        """Repeatable conditions; gives the list that holds the warnings afterwards."""
+        with kept_warnings() as noted, repeatable(self.settings):
+            yield noted
+
+
+def _question(heat: HeatMap) -> tuple[str, Target, str]:
+    return heat.method, heat.target, heat.variant
+
+
+def _checked(text: str) -> str:
+    if not text.strip():
+        raise UsageError("There is no text to look for.", hint="Ask with at least one word.")
+    return text.strip()

@@ -1,0 +1,62 @@
+"""Which method is asked what: the words of a caption, and texts that the user brings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from dermaxai.explain import METHODS
+from dermaxai.explain.base import AbstractMethod, Explained
+from dermaxai.explain.evidence import known_mean, visual_evidence
+from dermaxai.types import Caption, Encoded, Evidence, Target
+
+QUERY_METHOD = "grad_eclip"
+"""Asked about a text when none of the chosen methods compares image and text."""
+
+
+def find_method(name: str) -> AbstractMethod:
+    """A method in its default variant, or as `name:variant`. Raises: UnknownName."""
+    table_name, _, variant = name.partition(":")
+    kind: type[AbstractMethod] = METHODS.load(table_name)
+    return kind.of_variant(variant or next(iter(kind.variants)))
+
+
+def plan_questions(
+    methods: Sequence[AbstractMethod],
+    caption: Caption,
+    evidence: Sequence[Evidence],
+    texts: Sequence[str],
+) -> list[tuple[AbstractMethod, list[Target]]]:
+    """Each method with its targets: the words that owe something to the image, then `texts`.
+
+    A method that asks the text decoder is asked why the word was said; one that compares image and text is
+    asked where the image matches the word. The two questions stay apart in the maps' targets.
+    """
+    prior = {entry.word for entry in evidence if not entry.from_image}
+    words = [index for index in range(len(caption.words)) if index not in prior]
+    queries = [Target("query", text) for text in texts]
+    plan = []
+    for method in methods:
+        if "word" in method.answers:
+            asked = [Target("word", caption.words[index].text, index) for index in words]
+        else:
+            asked = [Target("query", caption.words[index].text) for index in words]
+        if "query" in method.answers:
+            asked += queries
+        if asked:
+            plan.append((method, list(dict.fromkeys(asked))))
+    if queries and not any("query" in method.answers for method in methods):
+        plan.append((find_method(QUERY_METHOD), queries))
+    return plan
+
+
+def measure_words(model: Explained, encoded: Encoded) -> tuple[Evidence, ...]:
+    """How much each word of the caption owes to the image.
+
+    Empty without a caption, and for a captioner that does not know the mean photo of its training.
+    """
+    captioner, caption = model.captioner, model.caption
+    if captioner is None or caption is None or not caption.words:
+        return ()
+    if model.mean_patches is None and known_mean(captioner) is None:
+        return ()
+    return visual_evidence(captioner, encoded, caption, mean_patches=model.mean_patches)
