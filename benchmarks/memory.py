@@ -2,8 +2,9 @@
 
     python -m benchmarks.memory [--photos 500] [--folder PHOTOS]
 
-Runs the real command in a child process and samples its resident memory; prints the peak over the second and the
-last quarter of the photos and their ratio. Without --folder a dozen drawn photos are copied under many names.
+Runs the real command in a child process and samples its resident memory; prints the peak over the second and
+the last quarter of the photos and their ratio. Without --folder a dozen drawn photos are copied under many
+names.
 """
 
 from __future__ import annotations
@@ -37,7 +38,14 @@ def resident_megabytes(process: int) -> float:
 
 
 def watch(folder: Path, out: Path) -> list[tuple[int, float]]:
-    command = [str(Path(sys.executable).with_name("dermaxai")), "describe", str(folder), "--json", "-o", str(out)]
+    command = [
+        str(Path(sys.executable).with_name("dermaxai")),
+        "describe",
+        str(folder),
+        "--json",
+        "-o",
+        str(out),
+    ]
     process = subprocess.Popen(command, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
     samples = []
     while process.poll() is None:
@@ -64,8 +72,13 @@ def measure(photos: int, folder: Path | None) -> dict[str, float]:
         seconds = time.perf_counter() - begun
     second = max((rss for done, rss in samples if count / 4 <= done < count / 2), default=0.0)
     last = max((rss for done, rss in samples if done >= count * 3 / 4), default=0.0)
-    return {"photos": count, "photos per second": count / seconds, "peak MB, second quarter": second,
-            "peak MB, last quarter": last, "last / second": last / second if second else float("nan")}  # fmt: skip
+    return {
+        "photos": count,
+        "photos per second": count / seconds,
+        "peak MB, second quarter": second,
+        "peak MB, last quarter": last,
+        "last / second": last / second if second else float("nan"),
+    }
 
 
 def main() -> None:

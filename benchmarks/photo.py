@@ -1,9 +1,10 @@
 """Time per photo on this machine: encoder, decoder, explanation of all words; and their ratios.
 
-    python benchmarks/photo.py [--photos 12] [--threads 2] [--source FOLDER]
+    python -m benchmarks.photo [--photos 8] [--threads 2] [--model demo]
 
-The bar: all word maps of one caption cost less than 1.5 encoder forwards plus one backward per word through the
-decoder. Everything is measured side by side in one run, medians of repeats; absolute times are of this machine only.
+The bar: all word maps of one caption cost less than 1.5 encoder forwards plus one backward per word through
+the decoder. Everything is measured side by side in one run, medians of repeats; absolute times are of this
+machine only.
 """
 
 from __future__ import annotations

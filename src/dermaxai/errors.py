@@ -54,7 +54,7 @@ class SettingError(UsageError):
 
 
 class NotSupported(UsageError):
-    """This encoder, method or language cannot answer this question."""
+    """The encoder, method or language at hand cannot answer this question."""
 
 
 class ImageError(DermaXAIError):

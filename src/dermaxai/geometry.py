@@ -56,7 +56,7 @@ class Placement:
 
 
 def place_center_crop(height: int, width: int, used: float = 1.0) -> Placement:
-    """The centred square of a photo's short side; `used` < 1 where the patch grid leaves a rim right and below."""
+    """The centred square of a photo's short side; `used` < 1 where the grid leaves a rim right and below."""
     side = min(height, width)
     return Placement(height, width, (height - side) / 2, (width - side) / 2, side * used, side * used)
 

@@ -228,7 +228,7 @@ class Case:
         return save_case(self, folder)
 
     def report(self, path: Path | str, language: Language | None = None) -> Path:
-        """Write one HTML file that opens from disk, in the caption's language unless told; as `write_report`."""
+        """Write one HTML file that opens from disk, by default in the caption's language."""
         from dermaxai.report import write_report
 
         return write_report(self, path, language=language or self.caption.language)

@@ -1,8 +1,8 @@
 """One set of facts in every language: a second language says what the leading one decided.
 
-A captioner that writes two languages decides borderline facts twice, and not always alike. Where its own caption in
-the second language states other facts than its caption in the leading language, the leading facts are put into the
-plainest sentences of the second language and scored by the decoder, word by word, as any given text.
+A captioner that writes two languages decides borderline facts twice, and not always alike. Where its own
+caption in the second language states other facts than its caption in the leading language, the leading facts are put
+into the plainest sentences of the second language and scored by the decoder, as any given text.
 """
 
 from __future__ import annotations
@@ -42,7 +42,9 @@ def agree(
     agreed = []
     for row, (lead, caption) in enumerate(zip(leading, own, strict=True)):
         facts = read_facts(lead.text, lead.language)
-        same = read_facts(caption.text, caption.language) == facts and is_whole(caption.text, caption.language)
+        same = read_facts(caption.text, caption.language) == facts and is_whole(
+            caption.text, caption.language
+        )
         if not same and is_whole(lead.text, lead.language):
             text = " ".join(options[0] for options, _ in wordings_of(facts, caption.language))
             caption = captioner.score_patches(patches[row : row + 1], text, caption.language)[0]
