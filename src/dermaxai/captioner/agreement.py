@@ -1,8 +1,8 @@
 """One set of facts in every language: a second language says what the leading one decided.
 
 A captioner that writes two languages decides borderline facts twice, and not always alike. Where its own
-caption in the second language states other facts than its caption in the leading language, the leading facts are put
-into the plainest sentences of the second language and scored by the decoder, as any given text.
+caption in the second language states other facts than its caption in the leading language, the leading facts
+are put into the plainest sentences of the second language and scored by the decoder, as any given text.
 """
 
 from __future__ import annotations
