@@ -23,7 +23,7 @@ from dermaxai.training.captioner import (
     mean_patches,
 )
 from dermaxai.training.encoder import EncoderTraining
-from dermaxai.training.figures import measure_captions, write_figures
+from dermaxai.training.figures import measure_captions, measure_zero_shot, write_figures
 from dermaxai.training.language import LanguageRecipe, train_language
 from dermaxai.training.photos import Measured, load_measured
 from dermaxai.training.recipes import EncoderRecipe, read_recipe, read_stage
@@ -102,5 +102,7 @@ def measure_demo(data: Measured, split: Split, out: Path) -> None:
     captioner = load_captioner(out / "captioner", encoder=encoder)
     test = encode_views(data, split.test, encoder, views=1)
     facts = [gather(data.appearances[i], data.rows[i].diagnosis) for i in split.train]
-    write_figures(measure_captions(captioner, test, facts), out)
+    figures = measure_captions(captioner, test, facts)
+    figures["zero-shot"] = measure_zero_shot(encoder, data, split.test)
+    write_figures(figures, out)
     LOG.info("figures of the test photos:\n%s", (out / "figures.md").read_text(encoding="utf-8"))

@@ -9,13 +9,17 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from jaxtyping import Bool, Int
 
 from dermaxai.captioner import Captioner
 from dermaxai.data.ham10000 import DIAGNOSES
-from dermaxai.statements import MEASURED_SLOTS, Facts, Slot, is_whole, read_facts
+from dermaxai.encoders.base import AbstractEncoder
+from dermaxai.statements import MEASURED_SLOTS, TERMS, Facts, Slot, is_whole, read_facts
 from dermaxai.training.captioner import Views, describe_views
+from dermaxai.training.clip import MEAN, STD
 from dermaxai.training.language import LANGUAGES
+from dermaxai.training.photos import Measured
 
 RESAMPLES = 2000
 Rows = Int[np.ndarray, "rows"]
@@ -112,6 +116,23 @@ def _majority(truth: Sequence[Facts], slot: Slot, train: Sequence[Facts]) -> flo
     return float(np.mean([value == most for value in known]))
 
 
+def measure_zero_shot(encoder: AbstractEncoder, data: Measured, chosen: Sequence[int]) -> dict[str, Any]:
+    """Diagnosis by the nearest text, the card's templates averaged: accuracy and balanced accuracy."""
+    templates, names = encoder.card.templates or ("{}",), TERMS["diagnosis"]
+    texts = [
+        encoder.encode_text([form.format(names[name]["en"]) for form in templates]) for name in DIAGNOSES
+    ]
+    directions = torch.stack([text.mean(dim=0) for text in texts])
+    pixels = [data.photos[list(chosen[start : start + 64])] for start in range(0, len(chosen), 64)]
+    pooled = torch.cat([encoder.forward((part.float() / 255 - MEAN) / STD).pooled for part in pixels])
+    labels = np.array([DIAGNOSES.index(data.rows[i].diagnosis) for i in chosen])
+    right = (pooled @ directions.T).argmax(dim=1).numpy() == labels
+    return {
+        "balanced": _row(len(right), lambda rows: balanced(right[rows], labels[rows]), 1 / len(DIAGNOSES)),
+        "accuracy": _row(len(right), _share_of(right), None),
+    }
+
+
 def repeated(text: str, size: int = 3) -> float:
     """Share of a text's word n-grams that have stood in it before.
 
@@ -151,6 +172,9 @@ def to_markdown(figures: dict[str, Any]) -> str:
         recalls = figures[language]["recall"]
         cells = [f"{recalls[name]:.2f}" if name in recalls else "–" for name in DIAGNOSES]
         lines.append(f"| {language} | " + " | ".join(cells) + " |")
+    if "zero-shot" in figures:
+        scores = ", ".join(f"{name} {_shown(row)}" for name, row in figures["zero-shot"].items())
+        lines += ["", f"Encoder alone, zero-shot diagnosis: {scores}."]
     return "\n".join(lines) + "\n"
 
 
