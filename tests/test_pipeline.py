@@ -164,7 +164,8 @@ def test_warnings_are_kept_in_the_case(model, photos, monkeypatch):
 
 
 def test_the_rule_for_strange_photos_is_asked(model, photos, monkeypatch):
-    monkeypatch.setattr(model.captioner, "outside", Strange(), raising=False)
+    rule = property(lambda captioner: Strange())
+    monkeypatch.setattr(type(model.captioner), "outside", rule, raising=False)
     for case in (model.explain(photos[0]), *model.describe(photos[0])):
         assert case.outside == Outside(True, 4.0, 1.0, "120 pixels high")
 

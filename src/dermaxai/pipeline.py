@@ -6,7 +6,7 @@ import dataclasses
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, Protocol, final, get_args
+from typing import TYPE_CHECKING, final, get_args
 
 from dermaxai.errors import NotSupported, UsageError
 from dermaxai.explain.base import Explained
@@ -31,6 +31,7 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from dermaxai.captioner.model import Captioner
+    from dermaxai.captioner.outside import OutsideRule
     from dermaxai.settings import Choices
 
 Photo = SkinImage | Path | str | bytes
@@ -63,13 +64,6 @@ def load(
     given = {field: value for field, value in changes.items() if value is not None}
     decided = read_settings(**{**chosen, **given})
     return Model(load_parts(name, source, captioner, decided), decided)
-
-
-class OutsideRule(Protocol):
-    """What a captioner may bring to tell photos that it does not know."""
-
-    def check(self, encoded: Encoded, image: SkinImage) -> Outside:
-        """The rule's answer for one photo."""
 
 
 @final
@@ -146,7 +140,7 @@ class Model:
             evidence = measure_words(model, encoded)
             questions = plan_questions(askers, captions[0], evidence, texts)
             maps = [heat for method, asked in questions for heat in method.explain(model, encoded, asked)]
-            outside = self._outside(encoded, photo)
+            (outside,) = self._outside([encoded], [photo])
         command = repeat_command("explain", {"method": list(methods), "lang": lang, "query": texts})
         made_by = self._maker({"lang": lang, "methods": ", ".join(methods)}, command)
         return Case(
@@ -196,7 +190,7 @@ class Model:
         with self._making() as noted:
             encoded = self.encoder.encode(photos)
             captions = captioner.describe(encoded, lang, beams=self.settings.beams)
-            outside = [self._outside(*pair) for pair in zip(encoded, photos, strict=True)]
+            outside = self._outside(encoded, photos)
         made_by = self._maker({"lang": lang}, repeat_command("describe", {"lang": lang}))
         return [
             Case(photo, (caption,), made_by, outside=strange, warnings=tuple(noted))
@@ -219,10 +213,12 @@ class Model:
     def _explained(self, caption: Caption) -> Explained:
         return Explained(self.encoder, self.captioner, caption if self.captioner else None)
 
-    def _outside(self, encoded: Encoded, photo: SkinImage) -> Outside | None:
-        """The answer of the captioner's measured rule, where it has one."""
+    def _outside(self, encoded: Sequence[Encoded], photos: Sequence[SkinImage]) -> list[Outside | None]:
+        """What the captioner's measured rule says of each photo; None where it has no rule."""
         rule: OutsideRule | None = getattr(self.captioner, "outside", None)
-        return rule.check(encoded, photo) if rule is not None else None
+        if rule is None:
+            return [None] * len(photos)
+        return [rule.check(*pair) for pair in zip(encoded, photos, strict=True)]
 
     def _maker(self, asked: dict[str, str], command: str) -> Provenance:
         return record_maker(self.encoder, self.captioner, self.settings, asked=asked, command=command)
