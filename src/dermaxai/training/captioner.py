@@ -33,6 +33,8 @@ from dermaxai.training.photos import Measured, augment
 from dermaxai.training.texts import facts_of
 
 LOG = logging.getLogger(__name__)
+LICENCE = "CC BY-NC 4.0"
+"""Of the photos, and therefore of the weights."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,7 +114,7 @@ def build_captioner(recipe: CaptionerRecipe, encoder: AbstractEncoder, base: T5B
         languages=PROMPTS,
         adapters={"default": LoraSettings(recipe.rank, 2 * recipe.rank)},
         max_tokens=80,
-        tables={LEAD: LANGUAGES[0]},
+        tables={LEAD: LANGUAGES[0], "name": "demo", "licence": LICENCE},
     )
     return Captioner(config, base, seed=recipe.seed)
 

@@ -16,6 +16,7 @@ from dermaxai.data.ham10000 import read_ham10000
 from dermaxai.data.weak_captions import caption, gather
 from dermaxai.encoders import load_encoder
 from dermaxai.training.captioner import (
+    LICENCE,
     CaptionerRecipe,
     CaptionerTraining,
     build_captioner,
@@ -25,6 +26,7 @@ from dermaxai.training.captioner import (
 from dermaxai.training.encoder import EncoderTraining
 from dermaxai.training.figures import measure_captions, measure_zero_shot, write_figures
 from dermaxai.training.language import LanguageRecipe, train_language
+from dermaxai.training.outside import fit_outside
 from dermaxai.training.photos import Measured, load_measured
 from dermaxai.training.recipes import EncoderRecipe, read_recipe, read_stage
 from dermaxai.training.splits import Split as Split
@@ -83,14 +85,12 @@ def train_captioner(data: Measured, split: Split, recipe: CaptionerRecipe, base:
     watch.check()
     LOG.info("encoder and T5 base are bit-identical after training")
     captioner.mean_patches = mean_patches(train, len(split.train))
-    from dermaxai.training.outside import fit_outside  # not yet for the other stages
-
     captioner.outside = fit_outside(data, split, encoder)
     packing = Packing(
         t5_dtype=torch.float16,
         bridge_dtype=torch.float16,
         data="HAM10000 (Tschandl et al. 2018, doi 10.7910/DVN/DBW86T), measured weak captions",
-        licence="CC BY-NC 4.0",
+        licence=LICENCE,
         notes=f"{training.parts}. Recipe: {json.dumps(asdict(recipe))}",
     )
     save_captioner(captioner, out / "captioner", packing)
