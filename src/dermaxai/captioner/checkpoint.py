@@ -79,9 +79,7 @@ def _write(captioner: Captioner, folder: Path, packing: Packing) -> str:
         name: value.cpu().to(packing.bridge_dtype or value.dtype) for name, value in _bridge_state(captioner)
     }
     save_file(state, folder / _BRIDGE, {"format": "pt"})
-    if captioner.statistics:
-        measured = {name: value.cpu().contiguous() for name, value in captioner.statistics.items()}
-        save_file(measured, folder / _STATISTICS, {"format": "pt"})
+    _write_statistics(captioner, folder)
     sha256 = captioner.base_sha256
     if packing.embed_t5:
         sha256 = save_t5(captioner.t5, folder / "t5", dtype=packing.t5_dtype)
@@ -98,6 +96,30 @@ def _write(captioner: Captioner, folder: Path, packing: Packing) -> str:
         "t5": {"embedded": packing.embed_t5, "sha256": sha256},
         "files": _hashes(folder),
     }
+    return _write_table(table, folder)
+
+
+def save_statistics(captioner: Captioner, folder: str | Path) -> str:
+    """Replace the statistics of the stored captioner and nothing else; gives its new sha256.
+
+    Raises: WeightsMissing if no captioner is stored there.
+    """
+    place = Path(folder)
+    table = _read_table(place)
+    if captioner.statistics:
+        _write_statistics(captioner, place)
+        table["files"][_STATISTICS] = hash_file(place / _STATISTICS)
+    captioner.sha256 = _write_table(table, place)
+    return captioner.sha256
+
+
+def _write_statistics(captioner: Captioner, folder: Path) -> None:
+    if captioner.statistics:
+        measured = {name: value.cpu().contiguous() for name, value in captioner.statistics.items()}
+        save_file(measured, folder / _STATISTICS, {"format": "pt"})
+
+
+def _write_table(table: dict[str, Any], folder: Path) -> str:
     text = json.dumps(table, indent=2, sort_keys=True, ensure_ascii=False) + "\n"
     (folder / _CONFIG).write_text(text, encoding="utf-8")
     return hash_file(folder / _CONFIG)
@@ -168,7 +190,7 @@ def load_captioner(
     captioner.requires_grad_(False).eval().to(device, dtype)
     if (place / _STATISTICS).is_file():
         stored = read_state_dict(place / _STATISTICS)
-        captioner.statistics = {name: value.clone().to(device) for name, value in stored.items()}
+        captioner.statistics = {name: value.clone() for name, value in stored.items()}
     if merge:
         captioner.adapters.merge()
     return captioner

@@ -15,6 +15,7 @@ from dermaxai.captioner.agreement import agree, leading_language
 from dermaxai.captioner.config import CaptionerConfig, LoraSettings
 from dermaxai.captioner.decoder import T5Base
 from dermaxai.captioner.modes import TrainableParts, TrainingMode, choose_trainable
+from dermaxai.captioner.outside import OutsideRule
 from dermaxai.captioner.prompts import IGNORED, Prompts, TextBatch
 from dermaxai.captioner.qformer import Bridge
 from dermaxai.captioner.search import Hypothesis, Limits, Start, bans, beam, greedy, head
@@ -84,6 +85,15 @@ class Captioner(nn.Module):
         if patches.shape[-1] != self.config.encoder_width:
             raise ShapeError(f"Mean patches are {self.config.encoder_width} wide, not {patches.shape[-1]}.")
         self.statistics["mean_patches"] = patches.detach()
+
+    @property
+    def outside(self) -> OutsideRule | None:
+        """The rule that flags photos unlike those of the training; None where nobody measured it."""
+        return OutsideRule.from_tensors(self.statistics)
+
+    @outside.setter
+    def outside(self, rule: OutsideRule) -> None:
+        self.statistics.update(rule.to_tensors())
 
     # ---- describing -------------------------------------------------------------------------
 

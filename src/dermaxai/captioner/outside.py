@@ -23,14 +23,17 @@ FALSE_FLAGS = 0.03
 """Share of dermoscopic photos that may be flagged, both distances together."""
 PREFIX = "outside."
 """Of the rule's tensors among a captioner's statistics."""
+ABOVE = 1 + 1e-9
+"""A photo on the threshold is not beyond it, whatever the last digit."""
+FLOOR = 0.05
+"""Gradient energy, squared CIELAB units, below which a picture counts as smooth."""
 
 STATISTICS = (
     "lightness mean", "lightness spread", "lightness 5 %", "lightness 95 %",
-    "green-red mean", "green-red spread", "green-red 2 %", "green-red 98 %",
+    "green-red mean", "green-red spread", "green-red 98 %",
     "blue-yellow mean", "blue-yellow spread", "blue-yellow 2 %", "blue-yellow 98 %",
     "chroma mean", "grey share", "white share", "black share", "foreign hue share",
-    "fine gradient", "coarse gradient", "colour gradient", "sharp edge share", "roughness",
-    "direction", "rim lightness spread", "rim colour spread",
+    "fine gradient", "coarse gradient", "colour gradient", "direction",
 )  # fmt: skip
 """What `describe_photo` gives, in this order."""
 
@@ -40,50 +43,37 @@ def describe_photo(pixels: UInt8[np.ndarray, "height width 3"]) -> Float64[np.nd
     frame = to_frame(pixels).astype(np.uint16)
     small = (frame[::2, ::2] + frame[1::2, ::2] + frame[::2, 1::2] + frame[1::2, 1::2] + 2) // 4
     lab = to_lab(small.astype(np.uint8)).astype(np.float64)
-    return np.concatenate([_colours(lab), _edges(lab), _rim(lab)])
+    return np.concatenate([_colours(lab), _edges(lab)])
 
 
-def _colours(lab: Float[np.ndarray, "h w 3"]) -> Float64[np.ndarray, "17"]:
+def _colours(lab: Float[np.ndarray, "h w 3"]) -> Float64[np.ndarray, "16"]:
     light, green_red, blue_yellow = (lab[..., channel].ravel() for channel in range(3))
     chroma = np.hypot(green_red, blue_yellow)
     values = [light.mean(), light.std(), *np.percentile(light, (5, 95))]
-    for channel in (green_red, blue_yellow):
-        values += [channel.mean(), channel.std(), *np.percentile(channel, (2, 98))]
+    values += [green_red.mean(), green_red.std(), np.percentile(green_red, 98)]
+    values += [blue_yellow.mean(), blue_yellow.std(), *np.percentile(blue_yellow, (2, 98))]
     foreign = (chroma > 8) & ((green_red < -2) | (blue_yellow < -0.6 * np.maximum(green_red, 0) - 4))
     shares = (chroma < 4, (light > 94) & (chroma < 8), light < 10, foreign)
     return np.array([*values, chroma.mean(), *(np.sqrt(share.mean()) for share in shares)])
 
 
-def _edges(lab: Float[np.ndarray, "h w 3"]) -> Float64[np.ndarray, "6"]:
+def _edges(lab: Float[np.ndarray, "h w 3"]) -> Float64[np.ndarray, "4"]:
+    """Energies at two scales, and how much stronger one direction is than the other, as in lines of text."""
     light = lab[..., 0]
-    down, right = np.diff(light, axis=0), np.diff(light, axis=1)
-    coarse = ndimage.gaussian_filter(light, 4.0)[::4, ::4]
+    rows, columns = (float((np.diff(light, axis=axis) ** 2).mean()) for axis in (0, 1))
+    coarse = np.gradient(ndimage.gaussian_filter(light, 4.0)[::4, ::4])
     colour = sum(float((np.diff(lab[..., 1:], axis=axis) ** 2).mean()) for axis in (0, 1))
-    rough = np.abs(light - ndimage.median_filter(light, size=3)).mean()
-    rows, columns = (down**2).mean(), (right**2).mean()
-    sharp = (np.abs(down) > 20).mean() + (np.abs(right) > 20).mean()
-    energies = (rows + columns, sum(float((d**2).mean()) for d in np.gradient(coarse)), colour)
-    logs = [float(np.log(energy + 0.05)) for energy in energies]
-    direction = abs(float(np.log((rows + 0.05) / (columns + 0.05))))
-    return np.array([*logs, np.sqrt(sharp), np.log(rough + 0.05), direction])
+    energies = (rows + columns, sum(float((slope**2).mean()) for slope in coarse), colour)
+    direction = abs(np.log((rows + FLOOR) / (columns + FLOOR)))
+    return np.array([*(np.log(energy + FLOOR) for energy in energies), direction])
 
 
-def _rim(lab: Float[np.ndarray, "h w 3"]) -> Float64[np.ndarray, "2"]:
-    """Skin surrounds a lesion: the rim of a dermoscopic photo has one colour, but for dark corners."""
-    width = lab.shape[0] // 10
-    smooth = ndimage.uniform_filter(lab, size=(width, width, 1))[width // 2 :: width, width // 2 :: width]
-    rim = np.ones(smooth.shape[:2], bool)
-    rim[1:-1, 1:-1] = False
-    bright = smooth[rim][smooth[rim][:, 0] >= np.median(smooth[rim][:, 0])]
-    return np.array([smooth[rim][:, 0].std(), np.sqrt(bright[:, 1:].var(axis=0).sum())])
+def describe_features(tail_input: Float[Tensor, "tokens width"]) -> Float64[np.ndarray, "features"]:
+    """Mean of the tokens that enter the encoder's last block.
 
-
-def describe_features(
-    patches: Float[Tensor, "n width"], pooled: Float[Tensor, "embed"]
-) -> Float64[np.ndarray, "features"]:
-    """Mean of the patch tokens, then the embedding scaled to the root of its length."""
-    scaled = pooled.double() * len(pooled) ** 0.5
-    return torch.cat([patches.double().mean(dim=0), scaled]).detach().cpu().numpy()
+    Behind it everything is turned towards lesions, and strangers come nearer.
+    """
+    return tail_input.detach().float().mean(dim=0).cpu().double().numpy()
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -96,8 +86,7 @@ class Samples:
 
 def describe(encoded: Encoded, image: SkinImage) -> Samples:
     """One photo as a sample of one row."""
-    features = describe_features(encoded.patches, encoded.pooled)
-    return Samples(describe_photo(image.pixels)[None], features[None])
+    return Samples(describe_photo(image.pixels)[None], describe_features(encoded.tail_input)[None])
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -190,10 +179,12 @@ class OutsideRule:
             )
         clouds = Ellipsoid.fit(train.photo), Ellipsoid.fit(train.features)
         distances = clouds[0].distance(validation.photo), clouds[1].distance(validation.features)
-        ranks = np.maximum(*(one.argsort(kind="stable").argsort(kind="stable") for one in distances))
+        first, second = (one.argsort(kind="stable").argsort(kind="stable") for one in distances)
+        ranks = np.maximum(first, second)
         kept = int(np.sort(ranks)[count - 1 - int(false_flags * count)])
         photo, features = (
-            cloud.scaled(float(np.sort(one)[kept])) for cloud, one in zip(clouds, distances, strict=True)
+            cloud.scaled(float(np.sort(one)[kept]) * ABOVE)
+            for cloud, one in zip(clouds, distances, strict=True)
         )
         rule = cls(photo, features, (len(train.photo), count), false_flags)
         flagged = float((rule.score(validation) > 1.0).mean())

@@ -12,26 +12,26 @@ import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING
 
 import numpy as np
 import torch
 
 from dermaxai.captioner.outside import OutsideRule, Samples, describe
+from dermaxai.data.ham10000 import read_ham10000
 from dermaxai.encoders.base import AbstractEncoder
 from dermaxai.errors import DermaXAIError, SettingError
 from dermaxai.phantom import draw_phantom, sample_plans
-from dermaxai.training.photos import Measured
+from dermaxai.training.photos import Measured, load_measured
+from dermaxai.training.splits import Split, split_by_lesion
 from dermaxai.training.strangers import DRAWN, as_photo, draw_set, read_folder
 from dermaxai.types import SkinImage
-
-if TYPE_CHECKING:
-    from dermaxai.training.demo import Split
 
 LOG = logging.getLogger(__name__)
 BATCH = 32
 MOST = 2500
 """Training photos that describe the clouds; more change nothing that can be measured."""
+VALIDATION = 0.06
+"""Share of the lesions that set the thresholds, as in the recipe."""
 PHANTOM_SEED = 5000
 """Of the measured phantoms; nothing is fitted to any phantom."""
 
@@ -144,6 +144,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("model", type=Path, help="folder with encoder/ and captioner/")
     parser.add_argument("--data", type=Path, required=True, help="HAM10000 as its publisher ships it")
     parser.add_argument("--test-ids", type=Path, required=True, help="ids of the photos nobody trained on")
+    parser.add_argument("--fit", action="store_true", help="fit the rule anew first, and store it")
     parser.add_argument("--inside", type=_named_folder, action="append", default=[], metavar="NAME=DIR")
     parser.add_argument("--outside", type=_named_folder, action="append", default=[], metavar="NAME=DIR")
     parser.add_argument(
@@ -153,13 +154,24 @@ def _arguments() -> argparse.Namespace:
     return parser.parse_args()
 
 
+def _fit(arguments: argparse.Namespace, encoder: AbstractEncoder) -> OutsideRule:
+    ids = frozenset(arguments.test_ids.read_text().split())
+    data = load_measured(read_ham10000(arguments.data), arguments.model / "photos.npz")
+    return fit_outside(data, split_by_lesion(data, ids, VALIDATION), encoder)
+
+
 def _measure(arguments: argparse.Namespace) -> str:
     from dermaxai.captioner import load_captioner
+    from dermaxai.captioner.checkpoint import save_statistics
     from dermaxai.encoders import load_encoder
     from dermaxai.images import read_image
 
     encoder = load_encoder("demo", arguments.model / "encoder")
-    rule = load_captioner(arguments.model / "captioner", encoder=encoder).outside
+    captioner = load_captioner(arguments.model / "captioner", encoder=encoder)
+    if arguments.fit:
+        captioner.outside = _fit(arguments, encoder)
+        save_statistics(captioner, arguments.model / "captioner")
+    rule = captioner.outside
     if rule is None:
         raise SettingError(f"{arguments.model} has no rule for photos outside; train its captioner again.")
     ids = arguments.test_ids.read_text().split()

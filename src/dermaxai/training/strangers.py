@@ -94,7 +94,8 @@ def draw_receipt(random: Random) -> Pixels:
 def draw_screen(random: Random) -> Pixels:
     """Windows, buttons and a sidebar, dark or light, without a camera."""
     dark = random.random() < 0.4
-    back = tuple(int(value) for value in random.integers(*((15, 60) if dark else (215, 256)), 3))
+    low, high = (15, 60) if dark else (215, 256)
+    back = tuple(int(value) for value in random.integers(low, high, 3))
     ink = (225, 225, 225) if dark else (40, 40, 45)
     page = Image.new("RGB", (WIDTH, HEIGHT), back)
     pen, font = ImageDraw.Draw(page), ImageFont.load_default(12)
