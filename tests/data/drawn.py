@@ -13,7 +13,7 @@ RADIUS, ANGLE = np.hypot(Y, X), np.arctan2(Y, X)
 
 def disc(share: float) -> np.ndarray:
     """A disc that covers `share` of the frame."""
-    return RADIUS <= FRAME * np.sqrt(share / np.pi)
+    return FRAME * np.sqrt(share / np.pi) >= RADIUS
 
 
 def ellipse(share: float, stretch: float = 1.4, turn: float = 0.4) -> np.ndarray:
@@ -23,7 +23,7 @@ def ellipse(share: float, stretch: float = 1.4, turn: float = 0.4) -> np.ndarray
 
 def star(share: float, points: int = 12, depth: float = 0.3) -> np.ndarray:
     mean = FRAME * np.sqrt(share / np.pi) / np.sqrt(1 + depth**2 / 2)
-    return RADIUS <= mean * (1 + depth * np.cos(points * ANGLE))
+    return mean * (1 + depth * np.cos(points * ANGLE)) >= RADIUS
 
 
 def comma(share: float) -> np.ndarray:
@@ -31,7 +31,7 @@ def comma(share: float) -> np.ndarray:
     radius = FRAME * np.sqrt(share / np.pi)
     bulge = np.hypot(Y + 0.5 * radius, X - 0.9 * radius) <= 0.75 * radius
     bite = np.hypot(Y - 0.6 * radius, X - 0.9 * radius) <= 0.8 * radius
-    return ((RADIUS <= radius) | bulge) & ~bite
+    return ((radius >= RADIUS) | bulge) & ~bite
 
 
 def paint(mask: np.ndarray, colour=BROWN, *, second=None, skin=SKIN, seed: int = 0) -> np.ndarray:

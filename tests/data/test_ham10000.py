@@ -77,7 +77,9 @@ def test_no_photo(tmp_path):
 
 
 @pytest.mark.shared
-@pytest.mark.skipif(not (DATA / "ham10000").is_dir(), reason="the HAM10000 photos are not beside the repository")
+@pytest.mark.skipif(
+    not (DATA / "ham10000").is_dir(), reason="the HAM10000 photos are not beside the repository"
+)
 def test_real_folder():
     rows = read_ham10000(DATA / "ham10000")
     assert len(rows) == 5534

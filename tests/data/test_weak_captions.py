@@ -10,17 +10,8 @@ from hypothesis import strategies as st
 
 from dermaxai.data.appearance import PALETTE, Appearance
 from dermaxai.data.ham10000 import DIAGNOSES
-from dermaxai.data.weak_captions import (
-    SLOTS,
-    TERMS,
-    Facts,
-    caption,
-    compose,
-    gather,
-    is_whole,
-    read_facts,
-    wordings_of,
-)
+from dermaxai.data.weak_captions import caption, compose, gather
+from dermaxai.statements import SLOTS, TERMS, Facts, is_whole, read_facts, wordings_of
 
 LANGUAGES = ("en", "ru")
 COLOURS = [*((name,) for name in PALETTE), *itertools.permutations(PALETTE, 2)]
@@ -126,8 +117,8 @@ def test_nothing_is_stated_that_a_photo_cannot_show(language):
     never = {
         "en": r"\b(year|age|old|young|male|female|man|woman|sex|patient|back|face|scalp|trunk|leg|arm"
         r"|histo\w*|confirm\w*|biops\w*|consensus|benign lesion|malignan\w*|mm|cm)\b",
-        "ru": r"(\bлет\b|\bгод|возраст|мужч|женщ|\bпол\b|пациент|\bспин|\bлиц[оае]\b|голов|туловищ|\bног|\bрук"
-        r"|гистолог|подтвержд|биопси|консенсус|злокачеств|\bмм\b|\bсм\b)",
+        "ru": r"(\bлет\b|\bгод|возраст|мужч|женщ|\bпол\b|пациент|\bспин|\bлиц[оае]\b|голов|туловищ"
+        r"|\bног|\bрук|гистолог|подтвержд|биопси|консенсус|злокачеств|\bмм\b|\bсм\b)",
     }[language]
     for outline in OUTLINES:
         for diagnosis in DIAGNOSES:

@@ -285,7 +285,7 @@ def _outline_length(level: Float[np.ndarray, "h w"]) -> float:
 
 
 def _irregularity(mask: Bool[np.ndarray, "h w"]) -> float:
-    """Outline length of the lesion over that of the same lesion smoothed at a quarter of its radius."""
+    """Outline length of the lesion over that of the same lesion smoothed at 0.3 of its radius."""
     padded = np.pad(mask.astype(np.float32), 40)
     radius = np.sqrt(mask.sum() / np.pi)
     fine = ndimage.gaussian_filter(padded, 1.5)
