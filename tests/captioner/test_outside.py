@@ -174,7 +174,8 @@ def test_shrinkage_is_that_of_the_paper():
 
 def test_distance_is_mahalanobis():
     random = np.random.default_rng(2)
-    rows = random.standard_normal((5000, 4)) @ random.standard_normal((4, 4)) + 5
+    rows = random.standard_normal((5000, 4)) * [1, 2, 3, 40] + 5
+    rows[:, 0] += 0.4 * rows[:, 1]
     cloud = Ellipsoid.fit(rows)
     assert np.mean(cloud.distance(rows) ** 2) == pytest.approx(4, rel=0.05)
     constant = np.concatenate([rows, np.ones((5000, 1))], axis=1)

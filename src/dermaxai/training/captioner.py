@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -35,6 +35,7 @@ from dermaxai.training.texts import facts_of
 LOG = logging.getLogger(__name__)
 LICENCE = "CC BY-NC 4.0"
 """Of the photos, and therefore of the weights."""
+FEWEST = 4
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,7 +60,26 @@ class CaptionerRecipe:
     balance: float = 0.8
     """0: diagnoses as frequent as in the data; 1: all equally frequent."""
     check_every: int = 100
+    settle_steps: int = 200
+    """Of a second, gentler stage on fresh views, against learning the first ones by heart."""
+    settle_views: int = 2
+    settle_rate: float = 0.3
+    """Of the first stage's learning rates."""
+    settle_noise: float = 0.3
+    settle_balance: float = 0.9
     seed: int = 0
+
+    def settled(self) -> CaptionerRecipe:
+        """The recipe of the second stage."""
+        return replace(
+            self,
+            steps=self.settle_steps,
+            bridge_rate=self.bridge_rate * self.settle_rate,
+            lora_rate=self.lora_rate * self.settle_rate,
+            noise=self.settle_noise,
+            balance=self.settle_balance,
+            check_every=max(self.settle_steps // 4, 1),
+        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,11 +92,11 @@ class Views:
 
 
 def encode_views(
-    data: Measured, chosen: Sequence[int], encoder: AbstractEncoder, *, views: int, seed: int = 0
+    data: Measured, chosen: Sequence[int], encoder: AbstractEncoder, *, views: Sequence[int], seed: int = 0
 ) -> Views:
-    """Patch features of the photos themselves, then of `views - 1` augmented copies of each."""
+    """Patch features of the photos: view 0 is the photo itself, every other number its own augmentation."""
     patches, facts, labels = [], [], []
-    for view in range(views):
+    for view in views:
         generator = torch.Generator().manual_seed(seed * 97 + view)
         for start in range(0, len(chosen), 64):
             rows = list(chosen[start : start + 64])
@@ -90,7 +110,7 @@ def encode_views(
                 for i, area in zip(rows, areas, strict=True)
             ]
             labels += [DIAGNOSES.index(data.rows[i].diagnosis) for i in rows]
-        LOG.info("features: view %d of %d", view + 1, views)
+        LOG.info("features: view %d of %d photos", view, len(chosen))
     return Views(torch.cat(patches), tuple(facts), tuple(labels))
 
 
@@ -233,15 +253,18 @@ def describe_views(captioner: Captioner, views: Views) -> dict[str, list[str]]:
 
 
 def score_captions(captioner: Captioner, views: Views) -> dict[str, float]:
-    """Balanced accuracy of the diagnosis, accuracy of the measured facts, agreement of the languages."""
+    """Balanced accuracy of the diagnosis, accuracy of the measured facts, agreement of the languages.
+
+    Diagnoses with fewer than `FEWEST` photos do not count here: one photo would decide which state is kept.
+    """
     texts = describe_views(captioner, views)
     english, russian = ([read_facts(text, language) for text in texts[language]] for language in LANGUAGES)
     recalls = []
     for label, name in enumerate(DIAGNOSES):
         rows = [i for i, one in enumerate(views.diagnosis) if one == label]
-        if rows:
+        if len(rows) >= min(FEWEST, len(views.diagnosis)):
             recalls.append(_share(english[i].diagnosis == name for i in rows))
-    scores = {"diagnosis": sum(recalls) / len(recalls)}
+    scores = {"diagnosis": sum(recalls) / max(len(recalls), 1)}
     known = [i for i, fact in enumerate(views.facts) if fact.size]
     for slot in MEASURED_SLOTS:
         scores[slot] = _share(english[i].value(slot) == views.facts[i].value(slot) for i in known)

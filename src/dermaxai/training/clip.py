@@ -113,20 +113,20 @@ def encode_short(model: CLIP, ids: Int[Tensor, "b length"]) -> Float[Tensor, "b 
 
 
 def export(state: Mapping[str, Tensor], recipe: EncoderRecipe, vocabulary: int, folder: Path) -> None:
-    """Write weights (float16) and configuration as open_clip's `local-dir:` format."""
+    """Write float16 weights, configuration and recipe in open_clip's `local-dir:` format.
+
+    The same state gives the same bytes.
+    """
+    seen = {"size": SIZE, "mean": [MEAN] * 3, "std": [STD] * 3, "interpolation": "bicubic"}
     config = {
         "model_cfg": model_config(recipe, vocabulary),
-        "preprocess_cfg": {"size": SIZE, "mean": [MEAN] * 3, "std": [STD] * 3, "interpolation": "bicubic",
-                           "resize_mode": "shortest"},
-    }  # fmt: skip
+        "preprocess_cfg": {**seen, "resize_mode": "shortest"},
+        "recipe": asdict(recipe),
+    }
     folder.mkdir(parents=True, exist_ok=True)
     tensors = {
         key: value.half().contiguous() if value.is_floating_point() else value.contiguous()
         for key, value in state.items()
     }
-    save_file(
-        tensors,
-        folder / "open_clip_model.safetensors",
-        {"format": "pt", "recipe": json.dumps(asdict(recipe))},
-    )
+    save_file(tensors, folder / "open_clip_model.safetensors", {"format": "pt"})
     (folder / "open_clip_config.json").write_text(json.dumps(config, indent=1) + "\n")

@@ -76,15 +76,19 @@ def train_encoder(data: Measured, split: Split, recipe: EncoderRecipe, out: Path
 def train_captioner(data: Measured, split: Split, recipe: CaptionerRecipe, base: T5Base, out: Path) -> None:
     """Bridge and LoRA on the frozen encoder and the frozen text model; saved with their statistics."""
     encoder = load_encoder("demo", out / "encoder")
-    train = encode_views(data, split.train, encoder, views=recipe.views, seed=recipe.seed)
-    validation = encode_views(data, split.validation, encoder, views=1)
+    train = encode_views(data, split.train, encoder, views=range(recipe.views), seed=recipe.seed)
+    validation = encode_views(data, split.validation, encoder, views=[0])
     captioner = build_captioner(recipe, encoder, base)
     watch = FrozenWatch(encoder=encoder.module)
     training = CaptionerTraining(captioner, train, validation, recipe)
     training.run(out)
+    mean = mean_patches(train, len(split.train))
+    fresh = range(recipe.views, recipe.views + recipe.settle_views)
+    train = encode_views(data, split.train, encoder, views=fresh, seed=recipe.seed)
+    CaptionerTraining(captioner, train, validation, recipe.settled()).run(out / "settled")
     watch.check()
     LOG.info("encoder and T5 base are bit-identical after training")
-    captioner.mean_patches = mean_patches(train, len(split.train))
+    captioner.mean_patches = mean
     captioner.outside = fit_outside(data, split, encoder)
     packing = Packing(
         t5_dtype=torch.float16,
@@ -100,7 +104,7 @@ def measure_demo(data: Measured, split: Split, out: Path) -> None:
     """The figures of the saved captioner on the test photos, for the model card."""
     encoder = load_encoder("demo", out / "encoder")
     captioner = load_captioner(out / "captioner", encoder=encoder)
-    test = encode_views(data, split.test, encoder, views=1)
+    test = encode_views(data, split.test, encoder, views=[0])
     facts = [gather(data.appearances[i], data.rows[i].diagnosis) for i in split.train]
     figures = measure_captions(captioner, test, facts)
     figures["zero-shot"] = measure_zero_shot(encoder, data, split.test)
