@@ -47,15 +47,26 @@ def test_a_caption_that_agrees_keeps_its_own_wording():
     assert scorer.asked == []
 
 
-def test_a_broken_leading_caption_decides_nothing():
-    scorer, own = Scorer(), say(sentences(LARGE, "ru"), "ru")
-    broken = say("A large large lesion.", "en")
-    assert agreement.agree(scorer, torch.zeros(1, 4, 2), [broken], [own]) == [own]
+def test_a_broken_caption_is_mended_in_its_own_language():
+    whole, broken = (
+        say(sentences(SMALL, "en", 1), "en"),
+        sentences(LARGE, "en").replace("dark brown and red", "red and red"),
+    )
+    mended = agreement.mend(Scorer(), torch.zeros(2, 4, 2), [whole, say(broken, "en")])
+    assert mended[0] is whole
+    assert mended[1].text == broken.replace("red and red", "red")
 
 
 def test_a_broken_caption_is_replaced():
     broken = say("Крупное асимметричное с неровной границей. Цвет.", "ru")
-    (agreed,) = agreement.agree(
-        Scorer(), torch.zeros(1, 4, 2), [say(sentences(LARGE, "en"), "en")], [broken]
-    )
+    (agreed,) = agreement.agree(Scorer(), torch.zeros(1, 4, 2), [say(sentences(LARGE, "en"), "en")], [broken])
     assert agreed.text == sentences(LARGE, "ru")
+
+
+def test_free_text_is_left_alone():
+    class Free(Scorer):
+        class config:
+            tables: dict[str, str] = {}
+
+    own = [say("Anything at all", "en")]
+    assert agreement.one_set_of_facts(Free(), torch.zeros(1, 4, 2), own, lambda lead: []) == own

@@ -11,7 +11,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor, nn
 
 from dermaxai.captioner.adapters import Adapters
-from dermaxai.captioner.agreement import agree, leading_language
+from dermaxai.captioner.agreement import one_set_of_facts
 from dermaxai.captioner.config import CaptionerConfig, LoraSettings
 from dermaxai.captioner.decoder import T5Base
 from dermaxai.captioner.modes import TrainableParts, TrainingMode, choose_trainable
@@ -131,10 +131,11 @@ class Captioner(nn.Module):
         with self._still():
             queries = self.read(patches)
             captions = self._write(queries, language, limits, beams)
-            lead = leading_language(self, language) if allowed is None else None
-            if lead is None:
+            if allowed is not None:
                 return captions
-            return agree(self, patches, self._write(queries, lead, limits, beams), captions)
+            return one_set_of_facts(
+                self, patches, captions, lambda lead: self._write(queries, lead, limits, beams)
+            )
 
     def _write(self, queries: Tensor, language: Language, limits: Limits, beams: int) -> list[Caption]:
         memory, mask = self._memory(queries, [language] * len(queries))
