@@ -145,6 +145,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--data", type=Path, required=True, help="HAM10000 as its publisher ships it")
     parser.add_argument("--test-ids", type=Path, required=True, help="ids of the photos nobody trained on")
     parser.add_argument("--fit", action="store_true", help="fit the rule anew first, and store it")
+    parser.add_argument("--cache", type=Path, help="with --fit: the measured photos of the training")
     parser.add_argument("--inside", type=_named_folder, action="append", default=[], metavar="NAME=DIR")
     parser.add_argument("--outside", type=_named_folder, action="append", default=[], metavar="NAME=DIR")
     parser.add_argument(
@@ -156,7 +157,7 @@ def _arguments() -> argparse.Namespace:
 
 def _fit(arguments: argparse.Namespace, encoder: AbstractEncoder) -> OutsideRule:
     ids = frozenset(arguments.test_ids.read_text().split())
-    data = load_measured(read_ham10000(arguments.data), arguments.model / "photos.npz")
+    data = load_measured(read_ham10000(arguments.data), arguments.cache or arguments.model / "photos.npz")
     return fit_outside(data, split_by_lesion(data, ids, VALIDATION), encoder)
 
 
