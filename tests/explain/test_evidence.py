@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from dermaxai.errors import NotSupported, SettingError, ShapeError, UsageError
+from dermaxai.explain.articles import ARTICLES
 from dermaxai.explain.base import Explained
 from dermaxai.explain.evidence import WordEvidence, known_mean, mean_of, visual_evidence, word_targets
 from dermaxai.explain.word_gradients import ask, attribute, key_value_input, read_normed
@@ -108,7 +109,7 @@ def test_contrast_with_a_rival_word(made):
     (heat,) = WordEvidence(product="integrated", steps=24).explain(model, photo, [target])
     rival = made.score(photo, "A small nodule asymmetric")
     mean = made.score_patches(mean_of(made, photo, MEAN)[None], rival.token_ids)[0]
-    gain = sum(rival.words[i].logprob - mean.words[i].logprob for i in (1, 2))
+    gain = sum(rival.words[i].logprob - mean.words[i].logprob for i in (0, 1, 2))
     own = visual_evidence(made, photo, caption, mean_patches=MEAN)[1].nats
     assert heat.values.sum() == pytest.approx(own - gain, abs=0.02 * (abs(own) + abs(gain)))
     assert heat.scalar == "word log-probability difference"
@@ -120,7 +121,8 @@ def test_same_question_same_bits(made):
     model, photo, targets = scene(made)
     first, second = (WordEvidence().explain(model, photo, targets) for _ in range(2))
     assert all((one.values == other.values).all() for one, other in zip(first, second, strict=True))
-    assert all(np.isfinite(heat.values).all() and heat.values.any() for heat in first)
+    assert all(np.isfinite(heat.values).all() for heat in first)
+    assert all(heat.values.any() for heat in first if heat.target.text.lower() not in ARTICLES)
     with torch.inference_mode():
         third = WordEvidence().explain(model, photo, targets)
     assert all((one.values == other.values).all() for one, other in zip(first, third, strict=True))

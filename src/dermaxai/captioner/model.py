@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
 from typing import cast
 
 import torch
@@ -133,9 +134,8 @@ class Captioner(nn.Module):
             captions = self._write(queries, language, limits, beams)
             if allowed is not None:
                 return captions
-            return one_set_of_facts(
-                self, patches, captions, lambda lead: self._write(queries, lead, limits, beams)
-            )
+            again = partial(self._write, queries, limits=limits, beams=beams)
+            return one_set_of_facts(self, patches, captions, again)
 
     def _write(self, queries: Tensor, language: Language, limits: Limits, beams: int) -> list[Caption]:
         memory, mask = self._memory(queries, [language] * len(queries))

@@ -11,6 +11,7 @@ from jaxtyping import Float
 from torch import Tensor
 
 from dermaxai.errors import NotSupported, SettingError, ShapeError
+from dermaxai.explain.articles import decided_tokens
 from dermaxai.explain.base import WORDS, AbstractMethod, Answer, Explained, speaker
 from dermaxai.explain.word_gradients import Scalar, ask, attribute, key_value_input
 from dermaxai.types import Caption, Encoded, Evidence, Target
@@ -133,8 +134,8 @@ def visual_evidence(
 ) -> tuple[Evidence, ...]:
     """What the image adds to each word: log p(word | image) - log p(word | mean image), text before given.
 
-    `from_image` is true from `threshold` on; below it the word is what the language expects anyway, or
-    what it says in spite of the image.
+    An English article counts with the word after it (`explain.articles`). `from_image` is true from
+    `threshold` on; below it the word is what the language expects anyway, or says in spite of the image.
     Raises: NotSupported without a mean image, ShapeError.
     """
     mean = mean_of(captioner, encoded, mean_patches)
@@ -142,7 +143,8 @@ def visual_evidence(
     seen, expected = captioner.score_patches(both, caption.token_ids, caption.language)
     # Words come from the caption itself: it may be a given text, spelled in another way.
     gain = np.subtract(seen.token_logprobs, expected.token_logprobs)
-    nats = [float(gain[list(word.tokens)].sum()) for word in caption.words]
+    places = [list(decided_tokens(caption, index)) for index in range(len(caption.words))]
+    nats = [float(gain[one].sum()) for one in places]
     return tuple(Evidence(word, value, value >= threshold) for word, value in enumerate(nats))
 
 

@@ -11,6 +11,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from dermaxai.errors import UsageError
+from dermaxai.explain.articles import decided_tokens, first_of, with_article
 from dermaxai.explain.base import watching, without_dropout
 from dermaxai.types import Caption, Target
 
@@ -44,10 +45,11 @@ def ask(captioner: Captioner, caption: Caption, targets: Sequence[Target]) -> Qu
         if target.kind == "caption":
             chosen.append([(0, place, 1.0) for place in range(len(caption.token_ids))])
             continue
-        word = caption.words[word_index(caption, target)]
-        chosen.append([(0, place, 1.0) for place in word.tokens])
+        index = word_index(caption, target)
+        chosen.append([(0, place, 1.0) for place in decided_tokens(caption, index)])
         if target.against is not None:
-            ids, places = _rival(captioner, caption.text[: word.start], target.against)
+            before = caption.text[: caption.words[first_of(caption, index)].start]
+            ids, places = _rival(captioner, before, with_article(caption, index, target.against))
             chosen[-1] += [(len(texts), place, -1.0) for place in places]
             texts.append(ids)
     length = max(map(len, texts))

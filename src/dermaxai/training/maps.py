@@ -28,7 +28,7 @@ from dermaxai.training.figures import interval
 from dermaxai.types import HeatMap, SkinImage, Target
 
 LESION_WORDS = frozenset({"lesion", "образование"})
-QUERY = "a lesion"
+QUERY = "a dark brown lesion"
 METHODS = {
     "evidence, gradient x difference": WordEvidence(),
     "evidence, input x gradient": WordEvidence(product="input_x_gradient"),
