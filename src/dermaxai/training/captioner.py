@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import logging
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
@@ -60,26 +60,7 @@ class CaptionerRecipe:
     balance: float = 0.8
     """0: diagnoses as frequent as in the data; 1: all equally frequent."""
     check_every: int = 100
-    settle_steps: int = 200
-    """Of a second, gentler stage on fresh views, against learning the first ones by heart."""
-    settle_views: int = 2
-    settle_rate: float = 0.3
-    """Of the first stage's learning rates."""
-    settle_noise: float = 0.3
-    settle_balance: float = 0.9
     seed: int = 0
-
-    def settled(self) -> CaptionerRecipe:
-        """The recipe of the second stage."""
-        return replace(
-            self,
-            steps=self.settle_steps,
-            bridge_rate=self.bridge_rate * self.settle_rate,
-            lora_rate=self.lora_rate * self.settle_rate,
-            noise=self.settle_noise,
-            balance=self.settle_balance,
-            check_every=max(self.settle_steps // 4, 1),
-        )
 
 
 @dataclass(frozen=True, slots=True, eq=False)

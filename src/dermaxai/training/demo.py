@@ -82,13 +82,9 @@ def train_captioner(data: Measured, split: Split, recipe: CaptionerRecipe, base:
     watch = FrozenWatch(encoder=encoder.module)
     training = CaptionerTraining(captioner, train, validation, recipe)
     training.run(out)
-    mean = mean_patches(train, len(split.train))
-    fresh = range(recipe.views, recipe.views + recipe.settle_views)
-    train = encode_views(data, split.train, encoder, views=fresh, seed=recipe.seed)
-    CaptionerTraining(captioner, train, validation, recipe.settled()).run(out / "settled")
     watch.check()
     LOG.info("encoder and T5 base are bit-identical after training")
-    captioner.mean_patches = mean
+    captioner.mean_patches = mean_patches(train, len(split.train))
     captioner.outside = fit_outside(data, split, encoder)
     packing = Packing(
         t5_dtype=torch.float16,
