@@ -182,8 +182,6 @@ class Captioner(nn.Module):
         words = words_of(text, found.token_ids, self.tokenizer, found.logprobs)
         return Caption(text, language, words, found.token_ids, found.logprobs)
 
-    # ---- the differentiable path ------------------------------------------------------------
-
     def read(
         self, patches: Float[Tensor, "batch n width"], patch_mask: Bool[Tensor, "batch n"] | None = None
     ) -> Float[Tensor, "batch queries d_model"]:
