@@ -50,7 +50,7 @@ def test_resumed_training_is_the_uninterrupted_one(run, start_training, tmp_path
     resumed.run()
     one, other = (torch.load(t.folder / "encoder.state", weights_only=True) for t in (run, resumed))
     assert one["step"] == other["step"] == 3
-    for part in ("model", "heads", "average", "optimizer"):
+    for part in ("model", "heads", "average", "optimizers"):
         assert states_equal(one[part], other[part]), part
     names = ("open_clip_model.safetensors", "open_clip_config.json")
     for name in names:

@@ -24,6 +24,7 @@ from transformers import AutoTokenizer
 from dermaxai.data.appearance import PALETTE
 from dermaxai.data.ham10000 import DIAGNOSES
 from dermaxai.training.clip import MEAN, PATCH, STD, build_clip, encode_short, export, image_tokens
+from dermaxai.training.muon import Muon
 from dermaxai.training.photos import Measured, augment
 from dermaxai.training.recipes import EncoderRecipe, Phase
 from dermaxai.training.texts import draw_text, fact_vector, facts_of
@@ -56,6 +57,27 @@ def contrastive(
     return (functional.cross_entropy(logits, target) + functional.cross_entropy(logits.T, target)) / 2
 
 
+def optimizers_for(
+    named: Sequence[tuple[str, nn.Parameter]], recipe: EncoderRecipe
+) -> list[torch.optim.Optimizer]:
+    """Muon for the matrices inside transformer blocks, AdamW for everything else; decay for matrices only."""
+    trained = [(name, value) for name, value in named if value.requires_grad]
+    inner = [value for name, value in trained if "resblocks" in name and value.ndim == 2]
+    others = [value for name, value in trained if not ("resblocks" in name and value.ndim == 2)]
+    groups = [
+        {"params": [value for value in others if value.ndim > 1], "weight_decay": recipe.weight_decay},
+        {"params": [value for value in others if value.ndim <= 1], "weight_decay": 0.0},
+    ]
+    both: list[torch.optim.Optimizer] = [
+        Muon(inner, lr=recipe.block_rate, weight_decay=recipe.weight_decay),
+        torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=(0.9, 0.98)),
+    ]
+    for optimizer in both:
+        for group in optimizer.param_groups:
+            group["full rate"] = group["lr"]
+    return both
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Batch:
     """One training step's photos with all that is known of them."""
@@ -77,14 +99,9 @@ class EncoderTraining:
         self.tokenizer = AutoTokenizer.from_pretrained(folder / "encoder")
         self.model = build_clip(recipe, len(self.tokenizer))
         self.heads = Heads(recipe.width)
-        self.parameters = [p for p in (*self.model.parameters(), *self.heads.parameters()) if p.requires_grad]
-        decayed = [p for p in self.parameters if p.ndim > 1]
-        others = [p for p in self.parameters if p.ndim <= 1]
-        groups = [
-            {"params": decayed, "weight_decay": recipe.weight_decay},
-            {"params": others, "weight_decay": 0.0},
-        ]
-        self.optimizer = torch.optim.AdamW(groups, lr=recipe.learning_rate, betas=(0.9, 0.98))
+        named = [*self.model.named_parameters(), *self.heads.named_parameters()]
+        self.parameters = [value for _, value in named if value.requires_grad]
+        self.optimizers = optimizers_for(named, recipe)
         self.average = {key: value.clone() for key, value in self.model.state_dict().items()}
         self.step, self.seconds = 0, 0.0
         self.train = np.asarray(train)
@@ -151,14 +168,16 @@ class EncoderTraining:
         batch = self.draw(phase, numbers, generator)
         losses = self.losses(batch, phase.keep, generator)
         total = losses["contrastive"] + losses["diagnosis"] + losses["facts"] + 0.5 * losses["lesion"]
-        self.optimizer.zero_grad(set_to_none=True)
+        for value in self.parameters:
+            value.grad = None
         total.backward()  # type: ignore[no-untyped-call]
         nn.utils.clip_grad_norm_(self.parameters, 1.0)
         done = self.step / recipe.steps
         rate = float(min((self.step + 1) / recipe.warmup, 0.5 * (1 + np.cos(np.pi * done)) + 0.01))
-        for group in self.optimizer.param_groups:
-            group["lr"] = recipe.learning_rate * rate
-        self.optimizer.step()
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = group["full rate"] * rate
+            optimizer.step()
         with torch.no_grad():
             self.model.logit_scale.clamp_(max=float(np.log(100)))
             decay = min(recipe.average, (self.step + 1) / (self.step + 10))
@@ -198,7 +217,7 @@ class EncoderTraining:
             "model": self.model.state_dict(),
             "heads": self.heads.state_dict(),
             "average": self.average,
-            "optimizer": self.optimizer.state_dict(),
+            "optimizers": [optimizer.state_dict() for optimizer in self.optimizers],
         }
         part = self.folder / "encoder.part"
         torch.save(state, part)
@@ -213,7 +232,8 @@ class EncoderTraining:
         state = torch.load(path, weights_only=True)
         self.model.load_state_dict(state["model"])
         self.heads.load_state_dict(state["heads"])
-        self.optimizer.load_state_dict(state["optimizer"])
+        for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
+            optimizer.load_state_dict(saved)
         self.average, self.step, self.seconds = state["average"], state["step"], state["seconds"]
         LOG.info("resumed at step %d after %.1f minutes", self.step, self.seconds / 60)
 

@@ -113,7 +113,7 @@ def augment(
 
     angle = draw(-0.35, 0.35) + torch.randint(4, (count,), generator=generator) * (torch.pi / 2)
     mirror = torch.randint(2, (count,), generator=generator) * 2.0 - 1
-    zoom = draw(0.78, 1.04)
+    zoom = draw(0.72, 1.06)
     cosine, sine = torch.cos(angle) * zoom, torch.sin(angle) * zoom
     matrix = torch.stack(
         [

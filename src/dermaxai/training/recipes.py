@@ -36,7 +36,10 @@ class EncoderRecipe:
     embed: int = 128
     vocabulary: int = 700
     context: int = 48
-    learning_rate: float = 8e-4
+    block_rate: float = 3e-3
+    """Learning rate of the matrices inside transformer blocks, which Muon trains."""
+    learning_rate: float = 1e-3
+    """Of everything else, which AdamW trains."""
     weight_decay: float = 0.05
     warmup: int = 150
     average: float = 0.99
