@@ -16,7 +16,8 @@ CAPTIONS = {"en": "a large dark lesion", "ru": "крупный очаг"}
 """Of any photo."""
 OTHERWISE = {"en": "a pink nodule", "ru": "розовый узел"}
 """Of the mean photo, so that every word but 'a' owes something to the image."""
-STEPS = 100
+KNOWN = 0.01
+"""Nats per token below which the captions count as learned."""
 
 
 def write_bundle(folder: Path) -> Path:
@@ -44,8 +45,13 @@ def _teach(made: Captioner, encoder: AbstractEncoder) -> None:
     batch = made.prepare(texts, [*CAPTIONS] * 3)
     made.requires_grad_(True)
     optimiser = torch.optim.Adam(made.parameters(), lr=1e-2)
-    for _ in range(STEPS):
-        made(patches, batch).backward()
+    for _ in range(1000):
+        loss = made(patches, batch)
+        if float(loss.detach()) < KNOWN:
+            break
+        loss.backward()
         optimiser.step()
         optimiser.zero_grad()
+    else:
+        raise RuntimeError(f"The tiny captioner has not learned its captions: {float(loss):.3f} nats.")
     made.requires_grad_(False)

@@ -155,6 +155,10 @@ def test_dropout_does_not_reach_the_maps():
     assert all((one.values == other.values).all() for one, other in zip(wanted, found, strict=True))
 
 
+LEARNED = 0.05
+"""Nats per token below which the planted captioner reads its word off the mark."""
+
+
 @pytest.fixture(scope="module")
 def planted():
     """A captioner that learned to read one word off one marked patch among noise."""
@@ -164,13 +168,16 @@ def planted():
     batch = made.prepare(["A large nodule.", "A small nodule."], ["en", "en"])
     parts = made.set_mode("bridge+lora").all
     optimiser = torch.optim.AdamW(parts, lr=5e-3)
-    for _ in range(150):
+    losses = [1.0]
+    while np.mean(losses[-20:]) > LEARNED:
+        assert len(losses) < 1500, f"not learned: {np.mean(losses[-20:]):.3f} nats per token"
         images, _ = marked(mark, [0, 1] * 4, generator)
         loss = made(images, batch.pick([0, 1] * 4))
         loss.backward()
         torch.nn.utils.clip_grad_norm_(parts, 1.0)
         optimiser.step()
         optimiser.zero_grad()
+        losses.append(float(loss.detach()))
     made.requires_grad_(False).eval()
     mean = torch.cat([marked(mark, [0, 1] * 50, generator)[0]]).mean(0)
     return made, mark, mean
@@ -186,20 +193,24 @@ def marked(mark, kinds, generator):
 
 @pytest.mark.parametrize("product", ["gradient_x_difference", "integrated"])
 def test_finds_the_patch_that_decides_the_word(planted, product):
+    """Of nine patches the marked one comes out on top in at least half of 32 photos; chance is a ninth.
+
+    Sixteen hits of 32 by chance have a probability of 1e-7, so that neither machine nor seed decides.
+    """
     made, mark, mean = planted
-    images, places = marked(mark, [0, 1] * 4, torch.Generator().manual_seed(4))
+    kinds = [0, 1] * 16
+    images, places = marked(mark, kinds, torch.Generator().manual_seed(4))
     hits = 0
-    for image, place in zip(images, places.tolist(), strict=True):
+    for image, kind, place in zip(images, kinds, places.tolist(), strict=True):
         photo = replace(tiny.encoded(), patches=image)
         model, _, _ = scene(made)
-        caption = made.describe(photo)[0]
-        assert caption.words[1].text in ("large", "small")
+        caption = made.score(photo, ("A large nodule.", "A small nodule.")[kind])
         target = Target("word", caption.words[1].text, word=1)
         (heat,) = WordEvidence(product=product).explain(
             replace(model, caption=caption, mean_patches=mean), photo, [target]
         )
         hits += int(heat.values.argmax()) == place
-    assert hits >= 7
+    assert hits >= 16
 
 
 def test_the_word_that_depends_on_the_image_is_told_from_those_that_do_not(planted):
@@ -220,6 +231,13 @@ def test_the_word_that_depends_on_the_image_is_told_from_those_that_do_not(plant
     # Without the image both words together have at most probability 1, so evidence sums to 2 log 2 or more.
     assert sum(one.nats for one in found) > 1.2
     assert any(one.from_image for one in found)
+
+
+def test_the_default_product_is_that_of_the_table():
+    assert next(iter(WordEvidence.variants)) == WordEvidence().product
+    assert {name: WordEvidence.of_variant(name).product for name in WordEvidence.variants} == {
+        name: name for name in WordEvidence.variants
+    }
 
 
 def test_evidence_is_zero_for_the_mean_image(made):

@@ -1,11 +1,15 @@
 """Bridge and LoRA train; encoder and T5 base stay bit for bit; an interruption changes nothing."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
+from dermaxai.captioner.agreement import LEAD
 from dermaxai.captioner.decoder import base_state
 from dermaxai.data.ham10000 import DIAGNOSES
+from dermaxai.errors import SettingError
 from dermaxai.training import captioner as stage
 from dermaxai.training.captioner import (
     CaptionerRecipe,
@@ -14,6 +18,7 @@ from dermaxai.training.captioner import (
     build_captioner,
     encode_views,
     mean_patches,
+    own_words,
     score_captions,
 )
 from dermaxai.training.language import LanguageRecipe, train_language
@@ -134,6 +139,34 @@ def test_resumed_training_is_the_uninterrupted_one(start, tmp_path, monkeypatch)
     assert one["step"] == other["step"] == 4
     assert same(one["weights"], other["weights"])
     assert torch.equal(one["random"], other["random"])
+
+
+@pytest.mark.usefixtures("scored")
+def test_another_encoder_does_not_go_on_from_it(start, tmp_path):
+    start().run(tmp_path)
+    other = start()
+    other.made_from = "the fingerprint with another encoder"
+    with pytest.raises(SettingError, match=r"Delete captioner\.state"):
+        other.run(tmp_path)
+
+
+def test_the_fingerprint_knows_encoder_text_model_recipe_and_facts(start, views):
+    one = start()
+    assert start().made_from == one.made_from
+    fewer = Views(views.patches[1:], views.facts[1:], views.diagnosis[1:])
+    assert CaptionerTraining(one.captioner, fewer, views, RECIPE).made_from != one.made_from
+    assert CaptionerTraining(one.captioner, views, views, replace(RECIPE, rank=3)).made_from != one.made_from
+    one.captioner.base_sha256 = "other"
+    assert CaptionerTraining(one.captioner, views, views, RECIPE).made_from != start().made_from
+
+
+def test_own_words_are_neither_mended_nor_brought_into_agreement(start):
+    captioner = start().captioner
+    before = captioner.config
+    with own_words(captioner):
+        assert LEAD not in captioner.config.tables
+        assert captioner.config.tables["name"] == "demo"
+    assert captioner.config is before
 
 
 def test_scores_of_captions(monkeypatch, views):

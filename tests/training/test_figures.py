@@ -103,4 +103,7 @@ def test_written_figures(tmp_path):
     assert table == to_markdown(found)
     assert "| diagnosis, balanced (n 70) | 1.000 (1.000–1.000) | 1.000 (1.000–1.000) | 0.143 |" in table
     assert "| recall | " + " | ".join(DIAGNOSES) + " |" in table
-    assert "Repeated 3-grams: 0.0000" in table
+    assert "As shown: same facts in both languages 1.000 (1.000–1.000), whole sentences 1.0000" in table
+    assert "repeated 3-grams 0.0000" in table
+    own = {**found, "before replacement": {name: found[name] for name in figures.REPLACED}}
+    assert "As the decoder wrote them: same facts" in to_markdown(own)

@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from dermaxai.errors import SettingError
 from dermaxai.statements import SLOTS, TERMS, Facts, is_whole
 from dermaxai.training.captioner import caption
 from dermaxai.training.language import (
@@ -36,6 +37,11 @@ def test_trained_once_then_loaded(folder, monkeypatch):
     assert all(
         torch.equal(a, b) for a, b in zip(one.model.parameters(), other.model.parameters(), strict=True)
     )
+
+
+def test_another_recipe_does_not_take_it_for_its_own(folder):
+    with pytest.raises(SettingError, match="another recipe"):
+        train_language(replace(RECIPE, steps=3), folder)
 
 
 def test_the_same_seed_gives_the_same_model(folder, tmp_path):

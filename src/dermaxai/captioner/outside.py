@@ -149,7 +149,8 @@ class OutsideRule:
 
     def score(self, samples: Samples) -> Float64[np.ndarray, "n"]:
         """The larger of the two distances, each over its threshold."""
-        return np.maximum(self.photo.distance(samples.photo), self.features.distance(samples.features))
+        distances = self.photo.distance(samples.photo), self.features.distance(samples.features)
+        return np.asarray(np.maximum(*distances))
 
     def check(self, encoded: Encoded, image: SkinImage) -> Outside:
         """The rule's answer for one photo. Raises: ShapeError for another encoder's features."""

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import csv
 import logging
-from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Any
+from typing import Any, final
 
 import numpy as np
 import torch
@@ -30,6 +31,7 @@ from dermaxai.statements import MEASURED_SLOTS, Facts, read_facts
 from dermaxai.training.clip import MEAN, STD
 from dermaxai.training.language import LANGUAGES, NAME, PROMPTS
 from dermaxai.training.photos import Measured, augment
+from dermaxai.training.recipes import check_same, fingerprint
 from dermaxai.training.texts import facts_of
 
 LOG = logging.getLogger(__name__)
@@ -57,6 +59,9 @@ class CaptionerRecipe:
     weight_decay: float = 0.05
     noise: float = 0.1
     """Standard deviation of the noise on patch features, in their own standard deviations."""
+    shift: float = 0.2
+    """The same, of noise that all patches of a photo share: the encoder knows its training photos better than
+    others, and a captioner that trusts their features to the last digit fails on others'."""
     balance: float = 0.8
     """0: diagnoses as frequent as in the data; 1: all equally frequent."""
     check_every: int = 100
@@ -120,6 +125,7 @@ def build_captioner(recipe: CaptionerRecipe, encoder: AbstractEncoder, base: T5B
     return Captioner(config, base, seed=recipe.seed)
 
 
+@final
 class CaptionerTraining:
     """Bridge and LoRA on cached features, both languages of every photo in every step."""
 
@@ -143,6 +149,8 @@ class CaptionerTraining:
         weight = np.maximum(counts, 1) ** -recipe.balance
         self.chance = weight[list(train.diagnosis)] / weight[list(train.diagnosis)].sum()
         self.spread = float(train.patches[:200].float().std())
+        before = captioner.config.encoder_sha256, captioner.base_sha256
+        self.made_from = fingerprint(asdict(recipe), before, [asdict(one) for one in train.facts])
         self.step, self.best = 0, -1.0
 
     def advance(self) -> float:
@@ -152,6 +160,7 @@ class CaptionerTraining:
         rows = numbers.choice(len(self.chance), recipe.batch, p=self.chance)
         patches = self.train.patches[torch.from_numpy(rows)].float()
         patches = patches + torch.randn_like(patches) * (recipe.noise * self.spread)
+        patches = patches + torch.randn_like(patches[:, :1]) * (recipe.shift * self.spread)
         texts = [caption(self.train.facts[row], language, numbers) for row in rows for language in LANGUAGES]
         self.captioner.train()
         loss = self.captioner.loss(patches, texts, list(LANGUAGES) * len(rows))
@@ -188,6 +197,7 @@ class CaptionerTraining:
             self.best = goal
             torch.save(self.captioner.state_dict(), folder / "captioner.best")
         state = {
+            "made from": self.made_from,
             "step": self.step,
             "best": self.best,
             "weights": self.captioner.state_dict(),
@@ -204,6 +214,7 @@ class CaptionerTraining:
         if not path.exists():
             return
         state = torch.load(path, weights_only=True)
+        check_same(state.get("made from"), self.made_from, path)
         self.captioner.load_state_dict(state["weights"])
         self.optimizer.load_state_dict(state["optimizer"])
         self.schedule.load_state_dict(state["schedule"])
@@ -219,6 +230,18 @@ def _append(path: Path, line: Mapping[str, Any]) -> None:
         if fresh:
             writer.writeheader()
         writer.writerow(line)
+
+
+@contextmanager
+def own_words(captioner: Captioner) -> Iterator[None]:
+    """Captions as the decoder writes them: none mended, none brought into agreement with another language."""
+    config = captioner.config
+    tables = {name: value for name, value in config.tables.items() if name != LEAD}
+    captioner.config = config.with_changes(tables=tables)
+    try:
+        yield
+    finally:
+        captioner.config = config
 
 
 def describe_views(captioner: Captioner, views: Views) -> dict[str, list[str]]:

@@ -15,6 +15,7 @@ from dermaxai.captioner.checkpoint import Packing
 from dermaxai.data.ham10000 import read_ham10000
 from dermaxai.data.weak_captions import caption, gather
 from dermaxai.encoders import load_encoder
+from dermaxai.pipeline import load
 from dermaxai.training.captioner import (
     LICENCE,
     CaptionerRecipe,
@@ -26,7 +27,8 @@ from dermaxai.training.captioner import (
 from dermaxai.training.encoder import EncoderTraining
 from dermaxai.training.figures import measure_captions, measure_zero_shot, write_figures
 from dermaxai.training.language import LanguageRecipe, train_language
-from dermaxai.training.outside import fit_outside
+from dermaxai.training.maps import map_figures
+from dermaxai.training.outside import fit_outside, known_sets, measure_outside, to_markdown
 from dermaxai.training.photos import Measured, load_measured
 from dermaxai.training.recipes import EncoderRecipe, read_recipe, read_stage
 from dermaxai.training.splits import Split as Split
@@ -34,6 +36,8 @@ from dermaxai.training.splits import split_by_lesion
 from dermaxai.training.tokenizer import train_text_tokenizer
 
 LOG = logging.getLogger(__name__)
+PHANTOMS = 40
+"""Drawn photos on which the maps are measured."""
 
 
 def train_demo(recipe_path: Path, data_folder: Path, out: Path, *, only: str | None, threads: int) -> None:
@@ -97,7 +101,7 @@ def train_captioner(data: Measured, split: Split, recipe: CaptionerRecipe, base:
 
 
 def measure_demo(data: Measured, split: Split, out: Path) -> None:
-    """The figures of the saved captioner on the test photos, for the model card."""
+    """All figures of the model card: captions and rule on the test photos, maps on phantoms."""
     encoder = load_encoder("demo", out / "encoder")
     captioner = load_captioner(out / "captioner", encoder=encoder)
     test = encode_views(data, split.test, encoder, views=[0])
@@ -106,3 +110,12 @@ def measure_demo(data: Measured, split: Split, out: Path) -> None:
     figures["zero-shot"] = measure_zero_shot(encoder, data, split.test)
     write_figures(figures, out)
     LOG.info("figures of the test photos:\n%s", (out / "figures.md").read_text(encoding="utf-8"))
+    if captioner.outside is not None:
+        rates = to_markdown(measure_outside(captioner.outside, encoder, *known_sets(data, split)))
+        _write(out / "outside.md", f"The rule: {captioner.outside.words}.\n\n{rates}")
+    _write(out / "maps.md", map_figures(load(out), PHANTOMS))
+
+
+def _write(path: Path, text: str) -> None:
+    path.write_text(text, encoding="utf-8")
+    LOG.info("%s:\n%s", path.name, text)

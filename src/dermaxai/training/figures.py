@@ -16,12 +16,15 @@ from dermaxai.captioner import Captioner
 from dermaxai.data.ham10000 import DIAGNOSES
 from dermaxai.encoders.base import AbstractEncoder
 from dermaxai.statements import MEASURED_SLOTS, TERMS, Facts, Slot, is_whole, read_facts
-from dermaxai.training.captioner import Views, describe_views
+from dermaxai.training.captioner import Views, describe_views, own_words
 from dermaxai.training.clip import MEAN, STD
 from dermaxai.training.language import LANGUAGES
 from dermaxai.training.photos import Measured
 
 RESAMPLES = 2000
+SAME, WHOLE, REPEATED = "same facts in both languages", "whole sentences", "repeated 3-grams"
+REPLACED = (SAME, WHOLE, REPEATED)
+"""Figures that replacing captions changes."""
 Rows = Int[np.ndarray, "rows"]
 Statistic = Callable[[Rows], float]
 """A number read from some rows of the test photos."""
@@ -44,8 +47,14 @@ def balanced(right: Bool[np.ndarray, "rows"], labels: Rows) -> float:
 
 
 def measure_captions(captioner: Captioner, test: Views, train: Sequence[Facts]) -> dict[str, Any]:
-    """Greedy captions of the test photos, judged as `judge_captions` does."""
-    return judge_captions(describe_views(captioner, test), test.facts, train)
+    """Greedy captions of the test photos, judged as `judge_captions` does, and the decoder's own beside them.
+
+    The own ones are what the decoder writes before a broken or disagreeing caption is replaced.
+    """
+    figures = judge_captions(describe_views(captioner, test), test.facts, train)
+    with own_words(captioner):
+        own = judge_captions(describe_views(captioner, test), test.facts, train)
+    return {**figures, "before replacement": {name: own[name] for name in REPLACED}}
 
 
 def judge_captions(
@@ -61,9 +70,9 @@ def judge_captions(
     return {
         "photos": len(truth),
         **{language: _judge_language(said[language], truth, train) for language in LANGUAGES},
-        "same facts in both languages": _row(len(same), _share_of(same), None),
-        "whole sentences": float(np.mean([is_whole(text, language) for text, language in every])),
-        "repeated 3-grams": float(np.mean([repeated(text) for text, _ in every])),
+        SAME: _row(len(same), _share_of(same), None),
+        WHOLE: float(np.mean([is_whole(text, language) for text, language in every])),
+        REPEATED: float(np.mean([repeated(text) for text, _ in every])),
     }
 
 
@@ -159,11 +168,10 @@ def to_markdown(figures: dict[str, Any]) -> str:
         cells = [figures[language]["facts"][name] for language in LANGUAGES]
         shown = " | ".join(map(_shown, cells))
         lines.append(f"| {name} (n {cells[0]['n']}) | {shown} | {cells[0]['baseline']:.3f} |")
-    whole, again = figures["whole sentences"], figures["repeated 3-grams"]
+    lines += ["", _sentence("As shown", figures)]
+    if "before replacement" in figures:
+        lines.append(_sentence("As the decoder wrote them", figures["before replacement"]))
     lines += [
-        "",
-        f"Same facts in both languages: {_shown(figures['same facts in both languages'])}. "
-        f"Whole sentences: {whole:.4f}. Repeated 3-grams: {again:.4f}.",
         "",
         "| recall | " + " | ".join(DIAGNOSES) + " |",
         "|---" * (len(DIAGNOSES) + 1) + "|",
@@ -176,6 +184,13 @@ def to_markdown(figures: dict[str, Any]) -> str:
         scores = ", ".join(f"{name} {_shown(row)}" for name, row in figures["zero-shot"].items())
         lines += ["", f"Encoder alone, zero-shot diagnosis: {scores}."]
     return "\n".join(lines) + "\n"
+
+
+def _sentence(which: str, figures: dict[str, Any]) -> str:
+    return (
+        f"{which}: {SAME} {_shown(figures[SAME])}, {WHOLE} {figures[WHOLE]:.4f}, "
+        f"{REPEATED} {figures[REPEATED]:.4f}."
+    )
 
 
 def _shown(row: dict[str, Any]) -> str:

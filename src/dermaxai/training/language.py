@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import numpy as np
@@ -21,6 +21,7 @@ from dermaxai.captioner.decoder import T5Base, load_t5, save_t5
 from dermaxai.captioner.prompts import IGNORED, Prompts
 from dermaxai.data.weak_captions import caption
 from dermaxai.statements import TERMS, Facts, Slot
+from dermaxai.training.recipes import check_same, fingerprint
 from dermaxai.training.tokenizer import train_decoder_tokenizer
 from dermaxai.types import Language
 
@@ -30,6 +31,8 @@ PROMPTS: dict[str, LanguagePrompt] = {
     language: LanguagePrompt(decoder_prefix=f"<{language}>") for language in LANGUAGES
 }
 NAME = "dermaxai-demo-t5"
+MADE_FROM = "made-from.txt"
+"""File in the folder of a text model that names the recipe it came from."""
 START, END = 0, 1
 """Token ids as T5 has them: padding starts a text, `</s>` ends it."""
 LONGEST = 96
@@ -77,8 +80,13 @@ def keywords(facts: Facts, generator: np.random.Generator) -> str:
 
 
 def train_language(recipe: LanguageRecipe, folder: Path) -> T5Base:
-    """Train the text model and save it to `folder`, or load it when it is there."""
+    """Train the text model and save it to `folder`, or load it when it is there.
+
+    Raises: SettingError for a folder that holds another recipe's text model.
+    """
+    made_from, record = fingerprint(asdict(recipe)), folder / MADE_FROM
     if (folder / "model.safetensors").is_file():
+        check_same(record.read_text().strip() if record.is_file() else None, made_from, folder)
         return load_t5(folder)
     torch.manual_seed(recipe.seed)
     generator = np.random.default_rng(recipe.seed)
@@ -102,6 +110,7 @@ def train_language(recipe: LanguageRecipe, folder: Path) -> T5Base:
         if step % 50 == 49:
             LOG.info("text model: step %d loss %.4f", step + 1, loss.item())
     save_t5(model.eval(), folder, dtype=torch.float16)
+    record.write_text(made_from + "\n")
     return load_t5(folder)
 
 

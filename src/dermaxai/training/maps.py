@@ -2,6 +2,7 @@
 
 `python -m dermaxai.training.maps [MODEL] [--phantoms 40] [--data HAM10000 --test-ids FILE --photos 60]`
 prints Markdown for the model card. On phantoms the mask is known exactly; on photos it is the measured one.
+A map without positive energy counts as one that has none inside.
 """
 
 from __future__ import annotations
@@ -87,9 +88,14 @@ def measure(model: Model, known: Sequence[Known]) -> dict[str, Float[np.ndarray,
 def _add(
     rows: dict[str, list[tuple[float, float]]], name: str, maps: Sequence[HeatMap], known: Known
 ) -> None:
-    shares = [energy_inside(heat, known.mask) for heat in maps if (heat.values > 0).any()]
+    shares = [energy_inside(heat, known.mask) for heat in maps]
     if shares:
         rows.setdefault(name, []).append((float(np.mean([s[0] for s in shares])), shares[0][1]))
+
+
+def map_figures(model: Model, count: int) -> str:
+    """The table of `count` phantoms, as Markdown."""
+    return to_markdown("phantoms", measure(model, list(phantoms(count))))
 
 
 def to_markdown(title: str, figures: dict[str, Float[np.ndarray, "photos 2"]]) -> str:
@@ -118,7 +124,7 @@ def main() -> int:
     parser.add_argument("--photos", type=int, default=60)
     arguments = parser.parse_args()
     model = load(arguments.model)
-    print(to_markdown("phantoms", measure(model, list(phantoms(arguments.phantoms)))))
+    print(map_figures(model, arguments.phantoms))
     if arguments.data and arguments.test_ids:
         known = list(photos(arguments.data, arguments.test_ids, arguments.photos))
         print(to_markdown("test photos", measure(model, known)))

@@ -62,6 +62,14 @@ def fit_outside(data: Measured, split: Split, encoder: AbstractEncoder) -> Outsi
     return rule
 
 
+def known_sets(
+    data: Measured, split: Split, each: int = 200
+) -> tuple[dict[str, list[SkinImage]], dict[str, list[SkinImage]]]:
+    """What the rule is measured on without further folders: (sets inside, sets outside)."""
+    inside = {"HAM10000, held out": take(data, split.test), "phantoms (drawn)": drawn_phantoms(each)}
+    return inside, drawn_strangers(each)
+
+
 @dataclass(frozen=True, slots=True)
 class Rate:
     """How often the rule flags the photos of one set."""

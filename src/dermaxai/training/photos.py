@@ -48,7 +48,7 @@ def _measure_one(path: Path) -> Result:
 
 
 def load_measured(rows: Sequence[HamRow], cache: Path) -> Measured:
-    """Read and measure photos, or take them from `cache` when it holds exactly these ids."""
+    """Read and measure photos, or take them from `cache` when it holds exactly these files."""
     if not _holds(cache, rows):
         LOG.info("measuring %d photos, once; kept in %s", len(rows), cache)
         with Pool(os.cpu_count()) as pool:
@@ -68,7 +68,12 @@ def _holds(cache: Path, rows: Sequence[HamRow]) -> bool:
     if not cache.is_file():
         return False
     with np.load(cache) as stored:
-        return list(stored["ids"]) == [row.image for row in rows]
+        return "files" in stored and list(stored["files"]) == _files(rows)
+
+
+def _files(rows: Sequence[HamRow]) -> list[str]:
+    """Names and sizes, so that the same photo in another size is measured again."""
+    return [f"{row.image} {row.path.stat().st_size}" for row in rows]
 
 
 def _save(
@@ -83,7 +88,7 @@ def _save(
     part = cache.with_suffix(".part.npz")
     np.savez(
         part,
-        ids=np.array([row.image for row in rows]),
+        files=np.array(_files(rows)),
         photos=np.stack([result[0] for result in results]),
         masks=np.stack([result[1] for result in results]),
         numbers=np.array(numbers),
@@ -124,9 +129,11 @@ def augment(
     )
     pixels = _move(photos.float() / 255, matrix)
     coverage = _move(masks[:, None].float() / 255, matrix)[:, 0]
-    gain = draw(0.8, 1.2)[:, None, None, None] * (1 + 0.08 * torch.randn(count, 3, 1, 1, generator=generator))
+    gain = draw(0.75, 1.25)[:, None, None, None] * (1 + 0.1 * torch.randn(count, 3, 1, 1, generator=generator))
     mean = pixels.mean(dim=(1, 2, 3), keepdim=True)
-    contrast = draw(0.8, 1.25)[:, None, None, None]
+    contrast = draw(0.75, 1.3)[:, None, None, None]
+    grey = pixels.mean(dim=1, keepdim=True)
+    pixels = grey + (pixels - grey) * draw(0.7, 1.3)[:, None, None, None]
     return (((pixels - mean) * contrast + mean) * gain).clamp(0, 1), coverage
 
 

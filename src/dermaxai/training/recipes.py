@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import hashlib
+import json
 import tomllib
 from collections.abc import Mapping
 from dataclasses import dataclass, fields
@@ -42,6 +44,8 @@ class EncoderRecipe:
     """Of everything else, which AdamW trains."""
     weight_decay: float = 0.05
     warmup: int = 150
+    mixed: float = 0.0
+    """Share of the steps whose pictures are two photos laid over each other, with the texts of both."""
     average: float = 0.99
     """Decay of the running mean of the weights, which is what is saved."""
     phases: tuple[Phase, ...] = (Phase(1500, 64, 112, 1.0), Phase(1000, 40, 224, 0.5))
@@ -89,3 +93,18 @@ def _build(kind: type[Recipe], values: Mapping[str, Any], where: str) -> Recipe:
         return kind(**values)
     except TypeError as error:
         raise SettingError(f"[{where}]: {error}.") from error
+
+
+def fingerprint(*parts: object) -> str:
+    """Sha256 of what decides a stage: recipes, hashes of the stages before, photos."""
+    text = json.dumps(parts, sort_keys=True, ensure_ascii=False, default=str)
+    return hashlib.sha256(text.encode()).hexdigest()
+
+
+def check_same(found: object, expected: str, path: Path) -> None:
+    """Refuse to go on from another training's state. Raises: SettingError."""
+    if found != expected:
+        raise SettingError(
+            f"{path} was left by a training with another recipe, other photos or another stage before it.",
+            hint=f"Delete {path.name} to begin this stage anew, or give another --out.",
+        )
