@@ -1,15 +1,28 @@
 """A small whole model, saved in the genuine formats, and photos to ask it about."""
 
+import subprocess
+import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
+from hypothesis import HealthCheck, settings
 from PIL import Image
+
+settings.register_profile(
+    "steady", deadline=None, derandomize=True, suppress_health_check=[HealthCheck.too_slow]
+)
+settings.load_profile("steady")
+"""A busy machine fails no test, and a failure comes back."""
 
 # For child processes only: imported here it would forbid the tests their own loopback.
 collect_ignore = ["no_network"]
 
-SETTINGS = ("OFFLINE", "WEIGHTS", "DEVICE", "DTYPE", "THREADS", "SEED", "BEAMS", "BATCH")
+SETTINGS = (
+    "OFFLINE", "WEIGHTS", "DEVICE", "DTYPE", "THREADS", "SEED", "BEAMS", "BATCH",
+    "MAX_BYTES", "MAX_PIXELS", "MIN_SIDE",
+)  # fmt: skip
+HEAVY = ("matplotlib", "numpy", "open_clip", "scipy", "torch", "transformers")
 
 
 @pytest.fixture
@@ -18,6 +31,18 @@ def plain_environment(monkeypatch):
     for name in SETTINGS:
         monkeypatch.delenv(f"DERMAXAI_{name}", raising=False)
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+
+
+@pytest.fixture(scope="session")
+def heavy_after():
+    """Names of the heavy libraries that a fresh interpreter has loaded after it ran some code."""
+
+    def names(code: str) -> list[str]:
+        asked = f"{code}\nimport sys; print(*[name for name in {HEAVY} if name in sys.modules])"
+        done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
+        return done.stdout.split()
+
+    return names
 
 
 @pytest.fixture(scope="session")

@@ -75,6 +75,7 @@ TOP = {"__main__", "commands", "api", "cli"}
 INSIDE_FUNCTIONS = {
     ("types", "cases"): "Case.save is a name for save_case, so that its user needs no second import",
     ("types", "report"): "Case.report is a name for write_report",
+    ("types", "figures"): "Case.figure is a name for the figures of figures.py",
     ("images", "dicom"): "read_image hands DICOM files to the optional reader",
 }
 """Arrows that go back, allowed only where the import happens when the function runs."""

@@ -12,7 +12,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
 
-from dermaxai.cases import load_case, save_case
+from dermaxai.cases import find_place, load_case, save_case
 from dermaxai.errors import DataError, ShapeError, UsageError
 from dermaxai.geometry import Placement
 from dermaxai.types import (
@@ -87,6 +87,26 @@ def test_a_folder_with_other_things_is_left_alone(tmp_path):
     with pytest.raises(UsageError, match="not a case folder"):
         save_case(make_case(), tmp_path)
     assert (tmp_path / "holiday.jpg").read_bytes() == b"precious"
+
+
+@pytest.mark.parametrize("name", [".", ".."])
+def test_a_case_is_not_replaced_from_inside(tmp_path, monkeypatch, name):
+    monkeypatch.chdir(save_case(make_case(), tmp_path / "case"))
+    with pytest.raises(UsageError, match="from inside"):
+        save_case(make_case(), name)
+    assert [path.name for path in tmp_path.iterdir()] == ["case"]
+
+
+def test_photos_that_share_digits_get_longer_names(tmp_path):
+    case = make_case()
+    names = []
+    for tail in ("a" * 56, "b" * 56, "b" * 8 + "c" * 48, "b" * 8 + "c" * 16 + "d" * 32):
+        image = dataclasses.replace(case.image, sha256="7f3a7f3a" + tail)
+        place = find_place(tmp_path, image.sha256)
+        save_case(dataclasses.replace(case, image=image), place)
+        assert find_place(tmp_path, image.sha256) == place
+        names.append(len(place.name))
+    assert names == [8, 16, 32, 64]
 
 
 def test_an_error_while_writing_keeps_the_earlier_case(tmp_path):

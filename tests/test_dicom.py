@@ -302,6 +302,17 @@ def test_without_pydicom_the_extra_is_named(monkeypatch):
         read_image(bytes(128) + b"DICM" + bytes(100))
 
 
+def test_a_limit_above_that_of_pillow_is_kept(monkeypatch):
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 500)
+    monkeypatch.setattr("dermaxai.images.PILLOW_LIMIT", 1000)
+    data = make_dicom(encapsulate([jpeg(PIXELS)]), syntax=JPEGBaseline8Bit)
+    assert read_image(data, limits=Limits(max_pixels=2400)).pixels.shape == PIXELS.shape
+    small = make_dicom(encapsulate([jpeg(PIXELS)]), syntax=JPEGBaseline8Bit, Rows=20, Columns=20)
+    with pytest.raises(ImageTooLarge, match="more than 1,000 pixels; at most 900 are read"):
+        read_image(small, limits=Limits(max_pixels=900))
+    assert Image.MAX_IMAGE_PIXELS == 500
+
+
 SAMPLES = [
     make_dicom(PIXELS.tobytes(), PatientName=SECRET),
     make_dicom(encapsulate([jpeg(PIXELS)]), syntax=JPEGBaseline8Bit, PatientName=SECRET),
@@ -315,13 +326,13 @@ def try_read(data: bytes) -> None:
             assert read_image(data, limits=Limits(max_pixels=1_000_000)).pixels.dtype == np.uint8
 
 
-@settings(max_examples=80, deadline=None)
+@settings(max_examples=80)
 @given(st.sampled_from(SAMPLES), st.floats(0, 1))
 def test_truncation_raises_only_image_errors(data, share):
     try_read(data[: int(len(data) * share)])
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(
     st.sampled_from(SAMPLES),
     st.lists(st.tuples(st.floats(0, 0.3), st.integers(0, 255)), min_size=1, max_size=5),
@@ -333,7 +344,7 @@ def test_flipped_bytes_raise_only_image_errors(data, changes):
     try_read(bytes(broken))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=60)
 @given(st.binary(max_size=300))
 def test_random_bytes_behind_the_magic(data):
     with pytest.raises(ImageError):

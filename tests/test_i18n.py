@@ -1,9 +1,11 @@
 import re
 
+import numpy as np
 import pytest
 
 from dermaxai.errors import NotSupported, UsageError
-from dermaxai.i18n import LANGUAGES, catalogue
+from dermaxai.i18n import LANGUAGES, catalogue, prior_key
+from dermaxai.types import MINIMUM_NATS, Evidence
 
 
 def places(entry) -> set[str]:
@@ -44,3 +46,47 @@ def test_errors():
         catalogue("en").text("no.such")
     with pytest.raises(UsageError, match="plural"):
         catalogue("en").text("words")
+
+
+def test_the_two_reasons_for_a_word_without_a_map():
+    cases = {
+        "": Evidence(0, 1.2, from_image=True),
+        "expected": Evidence(0, -MINIMUM_NATS, from_image=False),
+        "despite": Evidence(0, -0.11, from_image=False),
+    }
+    for reason, entry in cases.items():
+        assert entry.prior == reason
+        assert prior_key(entry) == (f"word.{reason}" if reason else "")
+        assert not reason or prior_key(entry, "figure") in catalogue("ru").entries
+    strict = Evidence(0, 2.0, from_image=False)
+    assert prior_key(strict) == "word.expected"
+
+
+def test_values_come_back_out_of_a_sentence():
+    english = catalogue("en")
+    values = {"word": "dark (brown)", "other": "pale"}
+    assert english.values_in("against", english.text("against", **values)) == values
+    assert english.values_in("against", "something else") is None
+
+
+def test_what_the_methods_differentiate_has_a_name():
+    from dermaxai.explain import METHODS
+
+    entries = catalogue("ru").entries
+    for name in METHODS:
+        assert f"layer.{METHODS.load(name).layer}" in entries
+        assert f"method.{name}" in entries
+    for score in ("log-probability", "logit"):
+        asked = {f"word {score}", f"word {score} difference", f"caption {score}"}
+        assert {f"scalar.{one}" for one in asked} <= set(entries)
+
+
+def test_the_measured_rule_is_known_by_its_words():
+    from dermaxai.captioner.outside import Ellipsoid, OutsideRule
+
+    photo, features = (Ellipsoid(np.zeros(width), np.eye(width)) for width in (20, 192))
+    rule = OutsideRule(photo, features, (4000, 600), 0.03)
+    values = catalogue("en").values_in("outside.rule", rule.words)
+    told = {"train": "4000", "share": "97.0%", "validation": "600", "pixels": "20", "features": "192"}
+    assert values == told
+    assert catalogue("en").text("outside.rule", **values) == rule.words

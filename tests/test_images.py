@@ -16,7 +16,7 @@ from hypothesis import strategies as st
 from PIL import Image, ImageCms, PngImagePlugin
 
 from dermaxai.errors import ImageError, ImageTooLarge, ImageUnreadable, UsageError
-from dermaxai.images import IMAGE_SUFFIXES, Limits, find_images, read_image, write_photo
+from dermaxai.images import IMAGE_SUFFIXES, PILLOW_LIMIT, Limits, find_images, read_image, write_photo
 
 SECRET = "Ivanova-Secret-4711"
 
@@ -72,7 +72,13 @@ def test_every_format_is_read(kind, options, tolerance):
 
 
 def test_gif_and_svg_are_refused():
-    for data in (encode(photo(), "GIF"), b"<svg xmlns='http://www.w3.org/2000/svg'/>", b"%PDF-1.7 nothing"):
+    moving = encode(photo(), "GIF", save_all=True, append_images=[Image.new("RGB", (60, 40))])
+    for data in (
+        encode(photo(), "GIF"),
+        moving,
+        b"<svg xmlns='http://www.w3.org/2000/svg'/>",
+        b"%PDF-1.7 nothing",
+    ):
         with pytest.raises(ImageUnreadable, match="JPEG, PNG, TIFF, WebP, BMP and DICOM"):
             read_image(data)
 
@@ -142,16 +148,56 @@ def test_truncated_files_are_unreadable(kind, share):
         read_image(data[: int(len(data) * share)])
 
 
+def chunk(kind: bytes, body: bytes) -> bytes:
+    return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
+
+
+def png(size: tuple[int, int], bits: int, colour: int, rows: bytes = b"", *, extra: bytes = b"") -> bytes:
+    """A PNG of `size` (width, height), depth and colour type, whose `rows` have a filter byte each."""
+    head = chunk(b"IHDR", struct.pack(">IIBBBBB", *size, bits, colour, 0, 0, 0))
+    return b"\x89PNG\r\n\x1a\n" + head + extra + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
+
+
 def png_header(width: int, height: int) -> bytes:
     """A PNG that claims a size and holds no pixels."""
+    return png((width, height), 8, 2)
 
-    def chunk(kind: bytes, body: bytes) -> bytes:
-        return struct.pack(">I", len(body)) + kind + body + struct.pack(">I", zlib.crc32(kind + body))
 
-    head = struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0)
-    return (
-        b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(b"")) + chunk(b"IEND", b"")
-    )
+def deep_png(values: np.ndarray, colour: int, *, extra: bytes = b"") -> bytes:
+    """A PNG of 16 bit; Pillow writes only grey. Colour type 0 is grey, 2 RGB, 4 grey with alpha, 6 RGBA."""
+    rows = b"".join(b"\0" + row.tobytes() for row in values.astype(">u2"))
+    return png((values.shape[1], values.shape[0]), 16, colour, rows, extra=extra)
+
+
+UNSIGNED, SIGNED, FLOAT = 1, 2, 3
+
+
+def tiff(values: np.ndarray, order: str, numbers: int, *, ink: int | None = None, bits: int = 0) -> bytes:
+    """An uncompressed TIFF, also of depths, byte orders ('II', 'MM') and numbers that Pillow does not write.
+
+    `bits` says that `values` are the packed bytes of 60 pixels a row.
+    """
+    mark = "<" if order == "II" else ">"
+    body = values.astype(values.dtype.newbyteorder(mark)).tobytes()
+    bands = values.shape[2] if values.ndim == 3 else 1
+    each = bits or values.dtype.itemsize * 8
+    ink = (2 if bands == 3 else 1) if ink is None else ink
+    tags = {
+        256: [60 if bits else values.shape[1]],
+        257: [len(values)],
+        258: [each] * bands,
+        259: [1],
+        262: [ink],
+    }
+    tags |= {273: [8], 277: [bands], 278: [len(values)], 279: [len(body)], 339: [numbers] * bands}
+    fields = b""
+    for tag, numbers_of_tag in tags.items():
+        packed = struct.pack(f"{mark}{len(numbers_of_tag)}I", *numbers_of_tag)
+        if len(packed) > 4:
+            body, packed = body + packed, struct.pack(f"{mark}I", 8 + len(body))
+        fields += struct.pack(f"{mark}HHI", tag, 4, len(numbers_of_tag)) + packed
+    head = order.encode() + struct.pack(f"{mark}HI", 42, 8 + len(body))
+    return head + body + struct.pack(f"{mark}H", len(tags)) + fields + bytes(4)
 
 
 @pytest.mark.parametrize("size", [(10_001, 10_000), (16_000, 16_000), (1_000_000, 1_000_000)])
@@ -166,6 +212,31 @@ def test_decompression_bomb_is_not_decoded(monkeypatch):
     monkeypatch.setattr(PngImagePlugin.PngImageFile, "load", lambda self: pytest.fail("decoded"))
     with pytest.raises(ImageTooLarge, match="3000 x 3000 pixels; at most 1,000,000"):
         read_image(bomb, limits=Limits(max_pixels=1_000_000))
+
+
+@pytest.mark.parametrize("kind", ["JPEG", "PNG", "TIFF", "WEBP", "BMP"])
+def test_a_limit_above_that_of_pillow_is_kept(kind, monkeypatch):
+    """Numbers are small here: Pillow's own limit is twice `MAX_IMAGE_PIXELS`."""
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 500)
+    monkeypatch.setattr("dermaxai.images.PILLOW_LIMIT", 1000)
+    data = encode(photo(), kind)
+    assert read_image(data, limits=Limits(max_pixels=2400)).pixels.shape == PIXELS.shape
+    assert Image.MAX_IMAGE_PIXELS == 500
+    with pytest.raises(ImageTooLarge, match="60 x 40 pixels; at most 2,399 are read"):
+        read_image(data, limits=Limits(max_pixels=2399))
+    with pytest.raises(ImageTooLarge, match="more than 1,000 pixels; at most 900 are read"):
+        read_image(data, limits=Limits(max_pixels=900))
+    with pytest.raises(ImageUnreadable):
+        read_image(data[: len(data) * 7 // 10], limits=Limits(max_pixels=2400))
+    assert Image.MAX_IMAGE_PIXELS == 500
+
+
+def test_the_limit_of_pillow_is_known_and_ours_speaks_above_it():
+    assert 2 * Image.MAX_IMAGE_PIXELS == PILLOW_LIMIT
+    with pytest.raises(ImageTooLarge, match="20000 x 20000 pixels; at most 300,000,000 are read"):
+        read_image(png_header(20_000, 20_000), limits=Limits(max_pixels=300_000_000))
+    with pytest.raises(ImageTooLarge, match="at most 100,000,000 are read"):
+        read_image(png_header(20_000, 20_000))
 
 
 def test_limit_of_bytes_is_checked_before_reading(tmp_path: Path, monkeypatch):
@@ -275,28 +346,101 @@ def test_sixteen_bit_grey_is_scaled_not_clipped(kind):
 
 
 def test_sixteen_bit_colour_png():
-    deep = PIXELS.astype(">u2") * 257
-    rows = b"".join(b"\0" + row.tobytes() for row in deep)
-    body = png_header(60, 40)
-    head = struct.pack(">IIBBBBB", 60, 40, 16, 2, 0, 0, 0)
-
-    def chunk(kind: bytes, data: bytes) -> bytes:
-        return struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
-
-    data = body[:8] + chunk(b"IHDR", head) + chunk(b"IDAT", zlib.compress(rows)) + chunk(b"IEND", b"")
-    image = read_image(data)
+    image = read_image(deep_png(PIXELS.astype(int) * 257, 2))
     assert difference(image.pixels, PIXELS) <= 1
     assert image.notes == ("16 bit scaled to 8",)
 
 
-def test_thirty_two_bit_values():
+@pytest.mark.parametrize("order", ["II", "MM"])
+def test_deep_tiff_of_both_byte_orders(order):
+    deep = PIXELS.astype(np.uint16) * 257
+    for values in (deep, deep[..., 0]):
+        image = read_image(tiff(values, order, UNSIGNED))
+        assert difference(image.pixels, PIXELS if values.ndim == 3 else PIXELS[..., :1]) <= 1
+        assert image.notes == ("16 bit scaled to 8",)
+
+
+def test_twelve_bit_tiff_is_scaled_by_its_own_range():
+    values = PIXELS[..., 0].astype(int) * 4095 // 255
+    left, right = values[:, ::2], values[:, 1::2]
+    packed = np.stack([left >> 4, (left & 15) << 4 | right >> 8, right & 255], axis=2).reshape(40, 90)
+    image = read_image(tiff(packed.astype(np.uint8), "II", UNSIGNED, bits=12))
+    assert difference(image.pixels[..., 0], PIXELS[..., 0]) <= 1
+    assert image.notes == ("12 bit scaled to 8",)
+
+
+@pytest.mark.parametrize("colour", [4, 6], ids=["grey", "colour"])
+def test_sixteen_bit_alpha_is_flattened_on_white(colour):
+    alpha = np.repeat([0, 128, 255], [10, 10, 20])[:, None, None] * np.ones((1, 60, 1), int)
+    shown = PIXELS[..., :1] if colour == 4 else PIXELS
+    image = read_image(deep_png(np.concatenate([shown, alpha], axis=2) * 257, colour))
+    assert (image.pixels[:10] == 255).all()
+    assert difference(image.pixels[10:20], (shown[10:20].astype(int) + 255) / 2) <= 2
+    assert difference(image.pixels[20:], shown[20:]) <= 1
+    assert image.notes == ("16 bit scaled to 8", "alpha flattened on white")
+
+
+def test_a_clear_grey_is_honoured_at_any_depth():
+    grey = PIXELS[..., 0].astype(int)
+    clear = grey == grey[7, 7]
+    eight = encode(Image.fromarray(PIXELS[..., 0]), "PNG", transparency=int(grey[7, 7]))
+    deep = deep_png(grey * 257, 0, extra=chunk(b"tRNS", struct.pack(">H", int(grey[7, 7]) * 257)))
+    for data, notes in ((eight, ()), (deep, ("16 bit scaled to 8",))):
+        image = read_image(data)
+        assert (image.pixels[clear] == 255).all()
+        assert difference(image.pixels[~clear], np.repeat(grey[~clear][:, None], 3, axis=1)) == 0
+        assert image.notes == (*notes, "alpha flattened on white")
+    unused = deep_png(grey * 257, 0, extra=chunk(b"tRNS", struct.pack(">H", int(grey[7, 7]) * 257 + 1)))
+    assert read_image(unused).notes == ("16 bit scaled to 8",)
+
+
+def test_a_clear_sixteen_bit_colour_is_refused():
+    key = chunk(b"tRNS", struct.pack(">HHH", *(int(value) * 257 for value in PIXELS[5, 5])))
+    with pytest.raises(ImageUnreadable, match=r"marked as clear.*alpha channel, or as 8 bit"):
+        read_image(deep_png(PIXELS.astype(int) * 257, 2, extra=key))
+
+
+@pytest.mark.parametrize("scale", [1, 257, 2**16, 2**22])
+def test_integers_beyond_sixteen_bit_are_refused(scale):
+    values = PIXELS[..., 0].astype(np.int32) * scale
+    unsigned = tiff(values.astype(np.uint32), "II", UNSIGNED)
+    with pytest.raises(
+        ImageUnreadable, match=r"32-bit integers came.*at most 16 bit.*Export it as 8 or 16 bit"
+    ):
+        read_image(unsigned)
+    for data in (tiff(values, "MM", SIGNED), encode(Image.fromarray(values), "TIFF")):
+        with pytest.raises(ImageUnreadable, match=r"Signed 32-bit integers came.*Export it as 8 or 16 bit"):
+            read_image(data)
+
+
+@pytest.mark.parametrize("kind", [np.int8, np.int16])
+def test_signed_integers_are_refused(kind):
+    with pytest.raises(ImageUnreadable, match=f"Signed {np.dtype(kind).itemsize * 8}-bit integers came"):
+        read_image(tiff((PIXELS[..., 0] // 2).astype(kind), "II", SIGNED))
+
+
+@pytest.mark.parametrize("order", ["II", "MM"])
+def test_floats_reach_from_black_to_white(order):
     unit = (PIXELS[..., 0] / 255).astype(np.float32)
-    image = read_image(encode(Image.fromarray(unit), "TIFF"))
+    image = read_image(tiff(unit, order, FLOAT))
     assert difference(image.pixels[..., 0], PIXELS[..., 0]) <= 1
     assert image.notes == ("32 bit scaled to 8",)
-    for odd in (unit * 1000, unit - 1, np.full_like(unit, np.nan)):
-        with pytest.raises(ImageUnreadable, match="0 to 1 is expected"):
-            read_image(encode(Image.fromarray(odd), "TIFF"))
+    inverted = read_image(tiff(unit, order, FLOAT, ink=0))
+    assert difference(inverted.pixels[..., 0], 255 - PIXELS[..., 0].astype(int)) <= 1
+    for odd in (unit * 1000, unit - 1, np.full_like(unit, np.nan), np.full_like(unit, np.inf)):
+        with pytest.raises(ImageUnreadable, match=r"0 to 1 is expected.*Export it as 8 or 16 bit"):
+            read_image(tiff(odd, order, FLOAT))
+
+
+@pytest.mark.parametrize("compression", [None, "tiff_lzw"])
+@pytest.mark.parametrize("mode", ["YCbCr", "LAB"])
+def test_tiff_of_other_colour_spaces(mode, compression):
+    pale = PIXELS // 2 + 80
+    other = Image.fromarray(pale).convert(mode)
+    other.info.clear()
+    image = read_image(encode(other, "TIFF", compression=compression))
+    assert difference(image.pixels, pale) <= 4
+    assert image.notes == ()
 
 
 # Colour profiles
@@ -547,7 +691,7 @@ def test_broken_exif_does_not_stop_reading():
 # Damage of any kind
 
 
-@settings(max_examples=150, deadline=None)
+@settings(max_examples=150)
 @given(st.binary(max_size=400))
 def test_random_bytes_raise_only_image_errors(data):
     with pytest.raises(ImageError):
@@ -557,7 +701,7 @@ def test_random_bytes_raise_only_image_errors(data):
 HEADS = [b"\x89PNG\r\n\x1a\n", b"\xff\xd8\xff\xe0", b"II*\0", b"MM\0*", b"BM", b"RIFF\x20\0\0\0WEBPVP8 "]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.sampled_from(HEADS), st.binary(max_size=300))
 def test_random_bytes_behind_a_true_head(head, data):
     try_read(head + data)
@@ -575,13 +719,13 @@ SAMPLES = [
 ]
 
 
-@settings(max_examples=200, deadline=None)
+@settings(max_examples=200)
 @given(st.sampled_from(SAMPLES), st.floats(0, 1))
 def test_truncation_raises_only_image_errors(data, share):
     try_read(data[: int(len(data) * share)])
 
 
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=300)
 @given(
     st.sampled_from(SAMPLES),
     st.lists(st.tuples(st.floats(0, 1), st.integers(0, 255)), min_size=1, max_size=6),

@@ -5,9 +5,19 @@ import numpy as np
 import pytest
 
 from dermaxai.errors import DataError, SettingError, ShapeError, UsageError
-from dermaxai.figures import save_map, save_png, save_svg, save_words
+from dermaxai.figures import save_figures, save_map, save_png, save_svg, save_words
 from dermaxai.geometry import Placement, place_center_crop, place_squash
-from dermaxai.overlay import colour_table, covered, draw_layer, draw_overlay, is_signed, summarise, upsample
+from dermaxai.overlay import (
+    Account,
+    account_for,
+    colour_table,
+    covered,
+    draw_layer,
+    draw_overlay,
+    is_signed,
+    summarise,
+    upsample,
+)
 from dermaxai.types import HeatMap, SkinImage, Target
 from tests.sample_case import draw_photo, make_case
 
@@ -197,7 +207,109 @@ def test_sheet_of_words(tmp_path):
     text = save_words(case, tmp_path / "words.svg", language="ru").read_text("utf-8")
     for word in case.caption.words:
         assert f">{word.text}<" in text
-    assert text.count(">из языка<") == 3
+    assert text.count(">его даёт и среднее фото<") == 3
+    assert text.count("объясняет мало") == 0
+
+
+def test_a_sheet_takes_no_contrast_for_a_reason(tmp_path):
+    case = make_case()
+    heat = case.map("border", "grad_eclip")
+    contrast = dataclasses.replace(
+        heat, values=heat.values * 100, target=dataclasses.replace(heat.target, against="edge")
+    )
+    both = dataclasses.replace(case, maps=(*case.maps, contrast))
+    sheets = [save_words(one, tmp_path / "words.svg").read_bytes() for one in (case, both)]
+    assert sheets[0] == sheets[1]
+
+
+def test_words_said_in_spite_of_the_image_are_told_apart(tmp_path):
+    case = make_case()
+    evidence = tuple(dataclasses.replace(one, nats=-2.0, from_image=False) for one in case.evidence[:1])
+    case = dataclasses.replace(case, evidence=(*evidence, *case.evidence[1:]))
+    text = save_words(case, tmp_path / "words.svg").read_text("utf-8")
+    assert text.count(">in spite of the image<") == 1
+    assert text.count(">average photo says it too<") == 2
+
+
+def test_figures_speak_russian(tmp_path):
+    case = make_case()
+    path = save_svg(case, case.map("border", "evidence"), tmp_path / "border.svg", language="ru")
+    text = path.read_text("utf-8")
+    parts = ">логарифм вероятности слова<", "ключи и значения Q-Former", "На карту приходится", "Осторожно"
+    for part in parts:
+        assert part in text
+    assert "log-probability" not in text
+
+
+def test_a_figure_of_a_case_by_word_query_or_whole(tmp_path):
+    case = make_case()
+    one = case.figure(tmp_path / "border.svg", "Border", "evidence").read_text("utf-8")
+    assert "Word evidence" in one
+    assert "The map accounts for" in one
+    first = case.figure(tmp_path / "first.svg", "border").read_text("utf-8")
+    assert "Grad-ECLIP" in first
+    assert "accounts for" not in first
+    sheet = case.figure(tmp_path / "words.svg", method="evidence").read_text("utf-8")
+    assert all(f">{word.text}<" in sheet for word in case.caption.words)
+    assert "accounts for little" in sheet
+    assert case.figure(tmp_path / "words.png").read_bytes().startswith(b"\x89PNG")
+    with pytest.raises(UsageError, match="no map of 'any method' for 'nothing'"):
+        case.figure(tmp_path / "x.png", "nothing")
+    with pytest.raises(UsageError, match="'rollout' has no maps of words"):
+        case.figure(tmp_path / "x.png", method="rollout")
+
+
+def test_every_figure_of_a_case(tmp_path):
+    case = make_case()
+    broken = dataclasses.replace(case.maps[0], values=np.full((14, 14), np.nan, np.float32))
+    few = dataclasses.replace(case, maps=(broken, *case.maps[1:3], case.maps[-1]))
+    files = save_figures(few, tmp_path / "figures", suffix=".svg")
+    assert [file.name for file in files] == [
+        "words-grad_eclip.svg",
+        "001-grad_eclip-asymmetric.svg",
+        "002-grad_eclip-dark.svg",
+        "003-grad_eclip-script-pigment-b-network-b.svg",
+    ]
+    assert sorted(files) == sorted((tmp_path / "figures").iterdir())
+    assert save_figures(dataclasses.replace(case, maps=()), tmp_path / "none") == []
+    with pytest.raises(UsageError, match=r"\.svg"):
+        save_figures(case, tmp_path, suffix=".bmp")
+
+
+def test_a_map_accounts_for_a_part_of_its_words_evidence():
+    case = make_case()
+    heat = case.map("border", "evidence")
+    account = account_for(case, heat)
+    assert account.told == pytest.approx(float(heat.values.sum()), rel=1e-5)
+    assert account.nats == case.evidence[heat.target.word].nats
+    assert account.doubt == "little"
+    contrast = dataclasses.replace(heat.target, against="edge")
+    for other in (
+        case.map("border", "grad_eclip"),
+        dataclasses.replace(heat, target=contrast),
+        dataclasses.replace(heat, scalar="word logit"),
+        case.maps[-1],
+    ):
+        assert account_for(case, other) is None
+    assert account_for(dataclasses.replace(case, evidence=()), heat) is None
+
+
+@pytest.mark.parametrize(
+    ("told", "nats", "doubt"),
+    [
+        (0.5, 1.0, ""),
+        (3.0, 1.0, ""),
+        (0.2, 1.0, ""),
+        (0.19, 1.0, "little"),
+        (-0.1, 1.0, "little"),
+        (-0.5, 1.0, "wrong"),
+        (0.5, -1.0, "wrong"),
+        (-0.5, -1.0, ""),
+        (0.0, 0.0, ""),
+    ],
+)
+def test_doubt_about_a_map(told, nats, doubt):
+    assert Account(told, nats).doubt == doubt
 
 
 def test_unknown_ending(tmp_path):

@@ -1,4 +1,5 @@
 import dataclasses
+import shlex
 import shutil
 
 import numpy as np
@@ -32,6 +33,11 @@ class Strange:
 
     def check(self, encoded, image):
         return Outside(True, float(encoded.grid[0]), 1.0, f"{image.pixels.shape[0]} pixels high")
+
+
+def chosen(bundle):
+    """How the tiny model is named in a command."""
+    return f"--model {shlex.quote(str(bundle))} --device cpu"
 
 
 def saved(case, folder):
@@ -140,9 +146,39 @@ def test_the_case_says_who_made_it(bundle, photos, model, case):
     assert made.settings["lang"] == "en"
     assert made.settings["methods"] == "evidence"
     assert torch.__version__.startswith(made.versions["torch"].partition("+")[0])
-    assert made.command == "dermaxai explain PHOTO --method evidence --lang en --query 'dark mole'"
+    assert made.command == (
+        "DERMAXAI_BATCH=2 dermaxai explain PHOTO --method evidence --lang en --query 'dark mole' "
+        + chosen(bundle)
+    )
     assert photos[0].name not in repr(made)
     assert load(bundle, seed=3).explain(photos[0]).made_by.seed == 3
+
+
+def test_the_command_names_every_choice_that_is_not_the_default(bundle, photos, tmp_path):
+    place = tmp_path / "two words"
+    shutil.copytree(bundle, place)
+    changes = {"seed": 3, "beams": 2, "dtype": "bfloat16", "threads": 1, "min_side": 8, "offline": True}
+    model = load(place / "encoder", captioner=place / "captioner", device="cpu", **changes)
+    options = (
+        f"--model '{place / 'encoder'}' --captioner '{place / 'captioner'}' "
+        "--device cpu --dtype bfloat16 --threads 1 --seed 3 --beams 2"
+    )
+    (case,) = model.describe(photos[0], "ru")
+    assert case.made_by.command == f"DERMAXAI_MIN_SIDE=8 dermaxai describe PHOTO --lang ru {options}"
+    case = model.contrast(case, "очаг", "узел", method="evidence:integrated")
+    assert case.made_by.command.split(" && ")[1] == (
+        "DERMAXAI_MIN_SIDE=8 dermaxai contrast CASE --word 'очаг' --against 'узел' "
+        f"--method evidence:integrated {options}"
+    )
+
+
+def test_one_method_and_one_query_may_be_plain_strings(model, photos):
+    case = model.explain(photos[0], "evidence", queries="dark mole")
+    assert {(heat.method, heat.target.kind) for heat in case.maps} == {
+        ("evidence", "word"),
+        ("grad_eclip", "query"),
+    }
+    assert case.map("dark mole", "grad_eclip").target.text == "dark mole"
 
 
 def test_warnings_are_kept_in_the_case(model, photos, monkeypatch):
@@ -183,11 +219,13 @@ def test_unknown_methods_and_empty_questions_fail_before_any_work(model, photos,
 # ---- later questions ----------------------------------------------------------------------------
 
 
-def test_a_query_adds_one_map_and_replaces_its_own(model, case):
+def test_a_query_adds_one_map_and_replaces_its_own(model, case, bundle):
     more = model.query(case, "benign keratosis")
     assert len(more.maps) == len(case.maps) + 1
     assert more.caption is case.caption
-    assert more.made_by.command.endswith(" && dermaxai query CASE 'benign keratosis' --method grad_eclip")
+    assert more.made_by.command.endswith(
+        " && DERMAXAI_BATCH=2 dermaxai query CASE 'benign keratosis' --method grad_eclip " + chosen(bundle)
+    )
     again = model.query(more, "benign keratosis")
     assert len(again.maps) == len(more.maps)
     assert again.made_by == more.made_by
@@ -202,6 +240,19 @@ def test_a_contrast_is_the_difference_of_two_words(model, case):
     assert "difference" in heat.scalar
     with pytest.raises(UsageError, match="no word 'small'"):
         model.contrast(case, word="small", against="large")
+    with pytest.raises(UsageError, match="itself"):
+        model.contrast(case, word="large", against=" LARGE ")
+    with pytest.raises(NotSupported, match="Use 'evidence'"):
+        model.contrast(case, word="large", against="small", method="grad_eclip")
+
+
+def test_a_contrast_of_words_in_a_row_is_the_sum_of_its_parts(model, case):
+    whole = model.contrast(case, "Large  dark", "small").maps[-1]
+    assert (whole.target.text, whole.target.word, whole.target.against) == ("large dark", 1, "small")
+    first = model.contrast(case, "large", "small").maps[-1]
+    np.testing.assert_allclose(whole.values, first.values + case.map("dark", "evidence").values, atol=1e-5)
+    with pytest.raises(UsageError, match="in a row"):
+        model.contrast(case, "dark large", "small")
 
 
 def test_a_saved_case_is_asked_on(model, case, tmp_path):

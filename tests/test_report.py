@@ -11,6 +11,7 @@ import numpy as np
 import pytest
 
 from dermaxai.errors import NotSupported
+from dermaxai.i18n import LANGUAGES, catalogue
 from dermaxai.report import render_report, write_report
 from dermaxai.types import Caption, SkinImage
 from dermaxai.viewer import STEPS, case_to_page
@@ -112,10 +113,76 @@ def test_provenance_is_there(report):
 def test_every_string_the_page_asks_for_exists(report):
     page = Page(report)
     texts = json.loads(page.inside["application/json"])["texts"]
+    keys = texts.pop("keys")
     asked = {a[name] for _, a in page.elements for name in a if name.startswith("data-t")}
     asked |= set(re.findall(r'\bt\("([\w.]+)"', page.inside["module"]))
+    assert not asked - set(keys) - {""}
+    assert list(texts) == list(LANGUAGES)
     for language, entries in texts.items():
-        assert not asked - set(entries) - {""}, language
+        assert dict(zip(keys, entries, strict=True)).items() <= catalogue(language).entries.items()
+    assert {"method.evidence", "metric.deletion", "scalar.cosine", "setting.beams"} <= set(keys)
+    assert "method.rollout" not in keys
+
+
+def test_what_a_map_accounts_for_travels_with_it():
+    case = make_case()
+    page = case_to_page(case)
+    for sent, heat in zip(page["maps"], case.maps, strict=True):
+        if heat.method != "evidence":
+            assert "account" not in sent
+            continue
+        nats = case.evidence[heat.target.word].nats
+        assert sent["account"]["nats"] == pytest.approx(nats, abs=1e-4)
+        assert sent["account"]["told"] == pytest.approx(float(heat.values.sum()), abs=1e-3)
+    doubts = {sent["account"]["doubt"] for sent in page["maps"] if "account" in sent}
+    assert "little" in doubts
+    assert doubts <= {"", "little", "wrong"}
+
+
+def test_every_doubt_and_reason_has_words():
+    wanted = {f"map.{doubt}" for doubt in ("little", "wrong")}
+    wanted |= {f"figure.{why}" for why in ("little", "wrong", "expected", "despite")}
+    wanted |= {f"word.{reason}" for reason in ("expected", "despite")}
+    for known in LANGUAGES:
+        assert wanted <= set(catalogue(known).entries)
+
+
+def test_the_page_knows_why_a_word_has_no_map():
+    case = make_case()
+    despite = dataclasses.replace(case.evidence[0], nats=-1.5)
+    page = case_to_page(dataclasses.replace(case, evidence=(despite, *case.evidence[1:])))
+    reasons = {word: entry["prior"] for word, entry in page["evidence"].items() if entry["prior"]}
+    assert reasons == {0: "despite", 6: "expected", 7: "expected"}
+
+
+def test_how_made_is_said_in_russian_where_it_is_known():
+    case = make_case()
+    rule = (
+        "farther (Mahalanobis) from 4000 training photos than 97.0% of 600 validation photos, "
+        "in 20 pixel statistics or in 192 encoder features"
+    )
+    known = dataclasses.replace(case, outside=dataclasses.replace(case.outside, rule=rule))
+    text = render_report(known, language="ru")
+    for part in (
+        ">Свидетельства слова</span> · corrected · ",
+        ">логарифм вероятности слова</span> · ",
+        ">ключи и значения Q-Former</span>",
+        ">косинус</span> · last block, attention",
+        ">ширина поиска</span> = 1",
+        ">дальше (по Махаланобису) от 4000 обучающих фото, чем 97.0% из 600 проверочных фото,",
+    ):
+        assert part in text
+    assert "farther" not in text.split("<dl>")[-1].split("</dl>")[0]
+    values = next(a for _, a in Page(text).elements if "data-values" in a)
+    assert values["data-t"] == "outside.rule"
+    assert json.loads(values["data-values"])["validation"] == "600"
+    assert "Mahalanobis distance of the embedding" in render_report(case, language="ru")
+
+
+def test_heads_of_tables_say_what_they_head(report):
+    heads = [attributes for tag, attributes in Page(report).elements if tag == "th"]
+    assert heads
+    assert all(attributes.get("scope") == "col" for attributes in heads)
 
 
 def test_maps_travel_almost_exactly():
@@ -136,7 +203,7 @@ def test_page_object_is_strict_json_and_names_broken_maps():
     json.dumps(page, allow_nan=False)
     assert page["broken"] == [{"method": "grad_eclip", "word": "large"}]
     assert len(page["maps"]) == len(case.maps) - 1
-    assert page["scores"][0]["value"] is None
+    assert page["scores"][0][3] is None
 
 
 def test_same_case_same_file(tmp_path):

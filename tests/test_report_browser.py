@@ -14,8 +14,8 @@ from tests.sample_case import CENTRE, HEIGHT, WIDTH, make_case
 
 pytestmark = pytest.mark.browser
 
-CHROMIUM = os.environ.get("CHROMIUM") or next(
-    filter(None, map(shutil.which, ("chromium", "google-chrome"))), None
+CHROMIUM = os.environ.get("DERMAXAI_CHROMIUM") or next(
+    filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None
 )
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
 SHOW = """() => {
@@ -90,12 +90,12 @@ def test_canvas_lies_exactly_over_the_photo(open_report):
     assert page.locator("#layer").bounding_box() == page.locator("#photo").bounding_box()
 
 
-def test_words_of_language_have_no_map(open_report):
+def test_words_that_any_photo_gets_have_no_map(open_report):
     page = open_report(make_case())
     word(page, "with").hover()
     assert page.evaluate(SHOW)["sum"] == 0
-    assert "language, not from the image" in page.locator("#about-map").inner_text()
-    assert "language" in word(page, "with").get_attribute("title")
+    assert "average photo gives this word too" in page.locator("#about-map").inner_text()
+    assert "average photo" in word(page, "with").get_attribute("title")
 
 
 def test_no_evidence_is_hatched_and_said(open_report):
@@ -188,6 +188,40 @@ def test_language_switch_speaks_everywhere(open_report):
     assert "положительной энергии" in page.locator("#about-map").inner_text()
     assert page.locator("#outside strong").inner_text() == "За пределами того, что знает модель"
     assert page.locator("#caption").get_attribute("lang") == "en"
+
+
+def test_a_map_that_accounts_for_little_carries_a_caution(open_report):
+    page = open_report(make_case())
+    word(page, "border").hover()
+    assert not page.locator("#about-caution").is_visible()
+    page.locator("#methods label").nth(1).click()
+    word(page, "border").hover()
+    assert page.locator("#about-account").inner_text().startswith("The map accounts for 0.")
+    assert page.locator("#about-caution").is_visible()
+    assert "less than a fifth" in page.locator("#layer").get_attribute("aria-label")
+    assert page.locator("#thumbs small.doubt").first.inner_text() == "accounts for little"
+    page.get_by_role("button", name="Русский").click()
+    assert "меньше пятой доли" in page.locator("#about-caution").inner_text()
+    assert page.locator("#scalar").inner_text() == "логарифм вероятности слова"
+    assert "ключи и значения Q-Former" in page.locator(".made dl").inner_text()
+
+
+def test_words_without_a_map_say_why(open_report):
+    case = make_case()
+    despite = dataclasses.replace(case.evidence[0], nats=-1.5)
+    page = open_report(dataclasses.replace(case, evidence=(despite, *case.evidence[1:])))
+    page.locator("#caption .word").nth(0).hover()
+    assert "in spite of the image" in page.locator("#about-map").inner_text()
+    page.locator("#caption .word").nth(6).hover()
+    assert "average photo" in page.locator("#about-map").inner_text()
+
+
+def test_every_map_of_the_sheet_is_a_sentence(open_report):
+    page = open_report(make_case())
+    labels = page.evaluate("[...document.querySelectorAll('#thumbs button')].map((one) => one.ariaLabel)")
+    assert len(labels) == 10
+    assert "positive energy" in labels[-1]
+    assert "average photo" in labels[0]
 
 
 def test_banner_only_for_unknown_photos(open_report):

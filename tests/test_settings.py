@@ -51,6 +51,14 @@ def test_misspelt_names_of_the_environment_are_found(monkeypatch):
     assert "DERMAXAI_BEAMS" not in unknown_names()
 
 
+def test_the_limit_of_pixels_is_ours_alone(monkeypatch):
+    """No bound of another library stands behind it; `tests/test_images.py` reads photos above that bound."""
+    monkeypatch.setenv("DERMAXAI_MAX_PIXELS", "300000000")
+    assert read_settings().max_pixels == 300_000_000
+    with pytest.raises(SettingError, match="max_pixels is 0"):
+        read_settings(max_pixels=0)
+
+
 def test_choices_are_the_fields_of_settings():
     assert Choices.__annotations__.keys() == Settings.model_fields.keys()
 

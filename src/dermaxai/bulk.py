@@ -12,19 +12,24 @@ import json
 import os
 from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 from dermaxai.errors import DataError, DermaXAIError, UsageError
 
 if TYPE_CHECKING:
     from dermaxai.pipeline import Model
-    from dermaxai.types import Case, Evidence, Language, SkinImage, Word
+    from dermaxai.types import Case, Evidence, Language, Outside, SkinImage, Word
 
 Row = dict[str, Any]
 Kind = Literal["json", "csv", "text"]
 
-COLUMNS = ("file", "lang", "caption", "logprob", "outside", "outside_score", "error")
-"""Of a CSV file."""
+COLUMNS = (
+    "file", "sha256", "lang", "caption", "logprob", "outside", "outside_score", "outside_threshold",
+    "outside_rule", "encoder_sha256", "captioner_sha256", "error", "kind",
+)  # fmt: skip
+"""Of a CSV file: everything of a row that is one value, under the same name."""
+WEIGHTS = ("encoder_sha256", "captioner_sha256")
+"""What must agree between the rows of one file."""
 DIGITS = 4
 """Behind the point: the last bits of a number may depend on the photos in the same batch."""
 
@@ -72,7 +77,7 @@ def _rows_of(model: Model, images: Sequence[SkinImage], lang: Language) -> list[
 
 
 def case_row(case: Case) -> Row:
-    """A described photo: caption, words with their place and log-probability (nats), and `outside`."""
+    """A described photo: caption, words with place and log-probability (nats), whether it is outside."""
     caption, evidence = case.caption, {entry.word: entry for entry in case.evidence}
     return {
         "sha256": case.image.sha256,
@@ -80,9 +85,10 @@ def case_row(case: Case) -> Row:
         "caption": caption.text,
         "logprob": round(caption.logprob, DIGITS),
         "words": [_word(word) | _evidence(evidence.get(index)) for index, word in enumerate(caption.words)],
-        "outside": outside_row(case),
+        **_outside(case.outside),
         "notes": list(case.image.notes),
         "warnings": list(case.warnings),
+        **{name: getattr(case.made_by, name) for name in WEIGHTS},
     }
 
 
@@ -95,37 +101,44 @@ def _evidence(entry: Evidence | None) -> Row:
     return {"evidence": round(entry.nats, DIGITS), "from_image": entry.from_image} if entry else {}
 
 
-def outside_row(case: Case) -> Row | None:
-    """The answer of the rule, None where the model has no rule."""
-    if case.outside is None:
-        return None
-    found = case.outside
+def _outside(found: Outside | None) -> Row:
+    """The answer of the rule; every value is None where the model has no rule."""
     return {
-        "flag": found.flag,
-        "score": round(found.score, DIGITS),
-        "threshold": round(found.threshold, DIGITS),
-        "rule": found.rule,
+        "outside": found.flag if found else None,
+        "outside_score": round(found.score, DIGITS) if found else None,
+        "outside_threshold": round(found.threshold, DIGITS) if found else None,
+        "outside_rule": found.rule if found else None,
     }
 
 
 def error_row(lang: Language, error: DermaXAIError) -> Row:
-    """A photo that could not be used, and why."""
-    return {"lang": lang, "error": str(error), "kind": type(error).__name__}
+    """A photo that could not be used, and why; the keys of `case_row`, then `error` and `kind`."""
+    return {
+        "sha256": None,
+        "lang": lang,
+        "caption": None,
+        "logprob": None,
+        "words": [],
+        **_outside(None),
+        "notes": [],
+        "warnings": [],
+        **dict.fromkeys(WEIGHTS),
+        "error": str(error),
+        "kind": type(error).__name__,
+    }
 
 
 def format_row(row: Row, kind: Kind) -> str:
     """A row as one line, without the line's end.
 
-    >>> format_row({"file": "a.jpg", "lang": "en", "caption": "a mole", "logprob": -1.5}, "csv")
-    'a.jpg,en,a mole,-1.5,,,'
+    >>> format_row({"file": "a.jpg", "lang": "en", "caption": "a mole", "outside": False}, "csv")
+    'a.jpg,,en,a mole,,false,,,,,,,'
     """
     if kind == "json":
         return json.dumps(row, ensure_ascii=False, allow_nan=False)
     if kind == "text":
-        return f"{row['file']}\t{row['caption'] if 'caption' in row else '! ' + _one_line(row['error'])}"
-    outside = row.get("outside") or {}
-    flat = {**row, "outside": outside.get("flag"), "outside_score": outside.get("score")}
-    return _csv_line([_one_line(flat.get(name)) for name in COLUMNS])
+        return f"{row['file']}\t{'! ' + _one_line(row['error']) if 'error' in row else row['caption']}"
+    return _csv_line([_one_line(row.get(name)) for name in COLUMNS])
 
 
 def header_of(kind: Kind) -> str:
@@ -134,7 +147,9 @@ def header_of(kind: Kind) -> str:
 
 
 def _one_line(value: object) -> str:
-    return "" if value is None else " ".join(str(value).splitlines())
+    if value is None:
+        return ""
+    return str(value).lower() if isinstance(value, bool) else " ".join(str(value).splitlines())
 
 
 def _csv_line(values: Sequence[str]) -> str:
@@ -147,60 +162,97 @@ class RowFile:
     """Rows in a file that survives an interruption: each is written whole, and finished ones are known.
 
     An existing file is continued only with `resume`: rows of failed photos and a last line cut short are
-    taken out, so that those photos are tried again.
+    taken out, so that those photos are tried again. A photo is known by its resolved path. Nothing is
+    written before the first row.
     Raises: UsageError for an existing file without `resume`; DataError for one that holds something else.
     """
 
     def __init__(self, path: Path, kind: Kind, *, resume: bool) -> None:
         self.kind = kind
+        self._path = path
         self._done: set[tuple[str, str]] = set()
-        lines: list[str] = []
+        self._weights: set[tuple[str, ...]] = set()
+        self._lines: list[str] = []
+        self._file: TextIO | None = None
+        if path.is_dir():
+            raise UsageError(f"'{path}' is a folder; rows are written to a file.", hint="Name a file in it.")
         if path.exists() and path.stat().st_size:
             if not resume:
                 raise UsageError(
                     f"'{path}' exists.", hint="Add --resume to continue it, or name another file."
                 )
-            lines = self._kept(path)
-        path.parent.mkdir(parents=True, exist_ok=True)
-        header = [header_of(kind)] if header_of(kind) else []
-        fresh = path.with_name(f".{path.name}.new")
-        fresh.write_text("".join(f"{line}\n" for line in header + lines), "utf-8", "backslashreplace")
-        os.replace(fresh, path)
-        self._file = path.open("a", encoding="utf-8", errors="backslashreplace")
+            self._lines = self._kept()
 
-    def _kept(self, path: Path) -> list[str]:
+    def _kept(self) -> list[str]:
         """Whole lines of described photos."""
-        text = path.read_text("utf-8")
+        try:
+            text = self._path.read_text("utf-8")
+        except UnicodeDecodeError as error:
+            raise DataError(f"'{self._path}' is no text of 'describe'.", hint="Name another file.") from error
         whole = text[: text.rfind("\n") + 1].split("\n")[:-1]
         if self.kind == "csv" and whole[:1] != [header_of("csv")]:
-            raise DataError(f"'{path}' is not a CSV file of 'describe'.", hint="Name another file.")
+            raise DataError(f"'{self._path}' is not a CSV file of 'describe'.", hint="Name another file.")
         kept = []
         for line in whole[1:] if self.kind == "csv" else whole:
-            row = _parse(line, self.kind, path)
+            row = _parse(line, self.kind, self._path)
             if not row.get("error"):
-                self._done.add((str(row["file"]), str(row["lang"])))
+                self._done.add((row["file"], str(row["lang"])))
+                self._weights.add(tuple(str(row[name]) for name in WEIGHTS))
                 kept.append(line)
         return kept
 
     def has(self, path: Path, lang: Language) -> bool:
         """Whether the photo is described already, in this language."""
-        name = str(path).encode("utf-8", "backslashreplace").decode()
-        return (str(path), lang) in self._done or (name, lang) in self._done
+        name = _resolved(path)
+        printable = name.encode("utf-8", "backslashreplace").decode()
+        return (name, lang) in self._done or (printable, lang) in self._done
+
+    def check_weights(self, model: Model) -> None:
+        """Raise UsageError where rows in the file were written with other weights than those of `model`."""
+        own = (model.encoder.sha256, model.captioner.sha256 if model.captioner else "")
+        if others := sorted(self._weights - {own}):
+            raise UsageError(
+                f"'{self._path}' was written with other weights: {_short(others[0])}, not {_short(own)}.",
+                hint="Choose the model that wrote it, or name another file.",
+            )
 
     def write(self, row: Row) -> None:
         """Add a row; it is on the disk's way before the next one is made."""
+        if self._file is None:
+            self._file = self._opened()
         self._file.write(format_row(row, self.kind) + "\n")
         self._file.flush()
 
+    def _opened(self) -> TextIO:
+        """The file with the header and the kept lines in it, put there in one step."""
+        self._path.parent.mkdir(parents=True, exist_ok=True)
+        header = [header_of(self.kind)] if header_of(self.kind) else []
+        fresh = self._path.with_name(f".{self._path.name}.new")
+        lines = "".join(f"{line}\n" for line in header + self._lines)
+        fresh.write_text(lines, "utf-8", "backslashreplace")
+        os.replace(fresh, self._path)
+        return self._path.open("a", encoding="utf-8", errors="backslashreplace")
+
     def close(self) -> None:
         """Finish the file."""
-        self._file.close()
+        if self._file is not None:
+            self._file.close()
+
+
+def _short(weights: tuple[str, ...]) -> str:
+    return "encoder {:.12}, captioner {:.12}".format(*weights)
+
+
+def _resolved(path: Path | str) -> str:
+    """One name for a file, however it was reached; a relative path starts at the working folder."""
+    return os.path.realpath(path)
 
 
 def _parse(line: str, kind: Kind, path: Path) -> Row:
     try:
         row = dict(zip(COLUMNS, next(csv.reader([line])), strict=True)) if kind == "csv" else json.loads(line)
-        return {"file": row["file"], "lang": row["lang"], "error": row.get("error")}
+        known = {name: row[name] for name in ("lang", *WEIGHTS)}
+        return known | {"file": _resolved(str(row["file"])), "error": row.get("error")}
     except (ValueError, KeyError, TypeError, AttributeError, StopIteration) as error:
         raise DataError(
             f"'{path}' holds a line that 'describe' did not write: {line[:60]!r}.", hint="Name another file."

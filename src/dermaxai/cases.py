@@ -52,7 +52,7 @@ def save_case(case: Case, folder: Path | str) -> Path:
     Raises: UsageError if `folder` holds something else; ShapeError if a map is not a table of real numbers.
     """
     target = Path(folder)
-    _check_place(target)
+    check_place(target)
     target.parent.mkdir(parents=True, exist_ok=True)
     fresh = target.with_name(f".{target.name}.{uuid4().hex[:8]}")
     fresh.mkdir()
@@ -63,6 +63,24 @@ def save_case(case: Case, folder: Path | str) -> Path:
     finally:
         shutil.rmtree(fresh, ignore_errors=True)
     return target
+
+
+def find_place(home: Path | str, sha256: str) -> Path:
+    """The folder below `home` for the case of a photo: 8 digits of its sha256, more where they are taken.
+
+    An earlier case of the same photo is found again; one of another photo with the same digits is left alone.
+    """
+    places = [Path(home) / sha256[:digits] for digits in (8, 16, 32)]
+    return next((place for place in places if _photo_of(place) in ("", sha256)), Path(home) / sha256)
+
+
+def _photo_of(folder: Path) -> str:
+    """The sha256 of the photo whose case lies in `folder`; '' where none can be read."""
+    try:
+        image = _read_json(folder, "case.json").get("image")
+    except DataError:
+        return ""
+    return str(image.get("sha256", "")) if isinstance(image, dict) else ""
 
 
 def load_case(folder: Path | str) -> Case:
@@ -153,8 +171,12 @@ def _pack(arrays: Iterable[Float[np.ndarray, "rows columns"]]) -> bytes:
     return buffer.getvalue()
 
 
-def _check_place(target: Path) -> None:
-    """Raise UsageError unless `target` is free, empty, or an earlier case."""
+def check_place(target: Path) -> None:
+    """Raise UsageError unless `target` is free, empty, or an earlier case, replaced from outside."""
+    if target.name in ("", ".."):
+        raise UsageError(
+            f"'{target}' cannot be replaced from inside.", hint="Go one folder up and give the folder's name."
+        )
     if target.is_dir():
         if (target / "case.json").is_file() or not any(target.iterdir()):
             return

@@ -16,7 +16,7 @@ from dermaxai.commands.doctor import doctor
 from dermaxai.commands.explaining import contrast, explain, query, report
 from dermaxai.commands.models import fetch, methods, models
 from dermaxai.commands.phantoms import phantom
-from dermaxai.errors import DermaXAIError
+from dermaxai.errors import DataError, DermaXAIError
 
 
 class Commands(TyperGroup):
@@ -26,9 +26,22 @@ class Commands(TyperGroup):
         """Run the command. Raises: typer.Exit with the code of the error."""
         try:
             return super().invoke(ctx)
+        except BrokenPipeError:
+            raise  # Whoever read the output has closed it; typer ends quietly.
         except DermaXAIError as error:
             complain(error)
             raise typer.Exit(error.exit_code) from None
+        except (OSError, UnicodeError) as error:
+            complain(_as_own(error))
+            raise typer.Exit(DataError.exit_code) from None
+
+
+def _as_own(error: OSError | UnicodeError) -> DermaXAIError:
+    """What the system said of a file or a text, as a message of this program."""
+    if isinstance(error, UnicodeError):
+        return DataError(f"A file or name is no valid text: {error}.", hint="Save it as UTF-8.")
+    place = f"'{error.filename}' cannot be read or written: " if error.filename else ""
+    return DataError(f"{place}{error.strerror or error}.", hint="Check the place and its permissions.")
 
 
 app = typer.Typer(

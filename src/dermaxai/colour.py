@@ -20,7 +20,10 @@ LEAST_CHANGE = 2
 """Levels of 255; a profile that moves no colour further is sRGB but for rounding."""
 
 PNG_BITS = 16
-TIFF_BITS_TAG, TIFF_INK_TAG = 258, 262
+TIFF_BITS_TAG, TIFF_INK_TAG, TIFF_NUMBERS_TAG = 258, 262, 339
+SIGNED = 2
+"""Of the TIFF tag that tells the kind of numbers."""
+EXPORT = "Export it as 8 or 16 bit."
 
 FRAME = 224
 """Side of the measuring frame, pixels."""
@@ -40,8 +43,9 @@ def stored_bits(image: Image.Image) -> int:
 def to_srgb(image: Image.Image, bits: int, notes: list[str]) -> UInt8[np.ndarray, "height width 3"]:
     """Pixels of a loaded picture in 8-bit sRGB, alpha flattened on white; `notes` gains what was changed.
 
-    Raises: ImageUnreadable for values of unknown range.
+    Raises: ImageUnreadable for values of unknown range, or a transparency that cannot be told exactly.
     """
+    _check_numbers(image, bits)
     if bits > 8:
         notes.append(f"{bits} bit scaled to 8")
     if image.mode.startswith(("I", "F")):
@@ -51,6 +55,24 @@ def to_srgb(image: Image.Image, bits: int, notes: list[str]) -> UInt8[np.ndarray
         alpha = np.asarray(image.convert("RGBA").getchannel("A"))
     pixels = apply_profile(_without_alpha(image), image.info.get("icc_profile"), notes)
     return pixels if alpha is None else _flatten(pixels, alpha, notes)
+
+
+def _check_numbers(image: Image.Image, bits: int) -> None:
+    """Raises: ImageUnreadable where black and white, or the one clear colour, are not known."""
+    if SIGNED in getattr(image, "tag_v2", {}).get(TIFF_NUMBERS_TAG, ()):
+        raise ImageUnreadable(
+            f"Signed {bits}-bit integers came; photographs have unsigned ones.", hint=EXPORT
+        )
+    if bits > 16 and image.mode != "F":
+        raise ImageUnreadable(
+            f"{bits}-bit integers came, and no file says which of them is white; at most 16 bit are read.",
+            hint=EXPORT,
+        )
+    if bits > 8 and image.mode == "RGB" and "transparency" in image.info:
+        raise ImageUnreadable(
+            f"One {bits}-bit colour is marked as clear; in 8 bit it cannot be told from its neighbours.",
+            hint="Export it with an alpha channel, or as 8 bit.",
+        )
 
 
 def _without_alpha(image: Image.Image) -> Image.Image:
@@ -63,7 +85,7 @@ def _without_alpha(image: Image.Image) -> Image.Image:
 
 
 def _flatten(
-    pixels: UInt8[np.ndarray, "height width 3"], alpha: UInt8[np.ndarray, "height width"], notes: list[str]
+    pixels: UInt8[np.ndarray, "height width 3"], alpha: Shaped[np.ndarray, "height width"], notes: list[str]
 ) -> UInt8[np.ndarray, "height width 3"]:
     if alpha.min() == 255:
         return pixels
@@ -73,18 +95,20 @@ def _flatten(
 
 
 def _grey_to_srgb(image: Image.Image, bits: int, notes: list[str]) -> UInt8[np.ndarray, "height width 3"]:
-    """Deep grey: unsigned integers over their full range, or floats from 0 to 1."""
+    """Deep grey: unsigned integers of 9 to 16 bit over their full range, or floats from 0 to 1."""
     values = np.asarray(image)
-    levels = 1.0 if image.mode == "F" else float(2 ** min(bits if bits > 8 else 16, 16) - 1)
+    levels = 1.0 if image.mode == "F" else float(2 ** (bits if bits > 8 else 16) - 1)
     if not np.isfinite(values).all() or values.min() < 0 or values.max() > levels:
         raise ImageUnreadable(
             f"{bits}-bit values from {values.min()} to {values.max()} came; 0 to {levels:g} is expected.",
-            hint="Export it as 8 or 16 bit.",
+            hint=EXPORT,
         )
     grey = _scale(values, levels)
     if image.format == "TIFF" and getattr(image, "tag_v2", {}).get(TIFF_INK_TAG) == 0:
         grey = 255 - grey
-    return apply_profile(Image.fromarray(grey), image.info.get("icc_profile"), notes)
+    pixels = apply_profile(Image.fromarray(grey), image.info.get("icc_profile"), notes)
+    clear = image.info.get("transparency")
+    return pixels if clear is None else _flatten(pixels, np.where(values == clear, 0, 255), notes)
 
 
 def _scale(values: Shaped[np.ndarray, "height width"], levels: float) -> UInt8[np.ndarray, "height width"]:
@@ -159,11 +183,14 @@ def to_lab(pixels: UInt8[np.ndarray, "h w 3"]) -> Float[np.ndarray, "h w 3"]:
 
 
 def to_frame(pixels: UInt8[np.ndarray, "h w 3"]) -> UInt8[np.ndarray, "224 224 3"]:
-    """The centred square of the photo at the size of the measuring frame."""
-    height, width = pixels.shape[:2]
-    side = min(height, width)
-    top, left = (height - side) // 2, (width - side) // 2
-    square = pixels[top : top + side, left : left + side]
-    if side == FRAME:
-        return square
-    return np.asarray(Image.fromarray(square).resize((FRAME, FRAME), Image.Resampling.BICUBIC))
+    """The centred square of the photo at the size of the measuring frame; a photo of that size as it is.
+
+    Resized, cropped and rounded as the embedded encoder's input is: what is measured, and learned from, is
+    bit for bit what the encoder sees.
+    """
+    short = min(pixels.shape[:2])
+    height, width = (int(FRAME * side / short) for side in pixels.shape[:2])
+    top, left = (round((side - FRAME) / 2) for side in (height, width))
+    photo = Image.fromarray(np.ascontiguousarray(pixels))
+    resized = photo.resize((width, height), Image.Resampling.BICUBIC)
+    return np.asarray(resized.crop((left, top, left + FRAME, top + FRAME)))

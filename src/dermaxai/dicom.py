@@ -206,7 +206,7 @@ def _decode_jpeg(
     frame = next(
         generate_frames(dataset.PixelData, number_of_frames=int(dataset.get("NumberOfFrames", 1) or 1))
     )
-    with Image.open(BytesIO(frame), formats=("JPEG",)) as picture:
+    with limits.speak_for_pillow(name), Image.open(BytesIO(frame), formats=("JPEG",)) as picture:
         limits.check_size(picture.width, picture.height, name)
         declared = str(dataset.PhotometricInterpretation)
         marked = "jfif" in picture.info or "adobe" in picture.info

@@ -7,7 +7,7 @@ DermaXAIError                  exit code 1
 │   └── NotSupported               this encoder, method or language cannot answer this question
 ├── ImageError                 1   a file that is not a usable picture
 │   ├── ImageTooLarge              over the limit of bytes or pixels
-│   └── ImageUnreadable            empty, truncated, of an unknown format, or not a still picture
+│   └── ImageUnreadable            empty, damaged, tiny, or of an unknown format or range of values
 ├── WeightsError               3   a checkpoint that cannot be used
 │   ├── WeightsMissing             not on this machine, or not at the hub
 │   ├── WeightsGated               the hub answered 401 or 403
@@ -66,7 +66,7 @@ class ImageTooLarge(ImageError):
 
 
 class ImageUnreadable(ImageError):
-    """Empty, truncated, of an unknown format, or not a still picture."""
+    """Empty, damaged, tiny, or of an unknown format or range of values."""
 
 
 class WeightsError(DermaXAIError):

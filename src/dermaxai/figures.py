@@ -5,6 +5,9 @@ matplotlib is imported when the first figure is drawn. The same case gives the s
 
 from __future__ import annotations
 
+import dataclasses
+import re
+import textwrap
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -12,9 +15,18 @@ import numpy as np
 from jaxtyping import UInt8
 
 from dermaxai.errors import UsageError
-from dermaxai.i18n import Catalogue, catalogue
-from dermaxai.overlay import OPACITY, Range, colour_table, draw_layer, is_empty, is_signed, own_range
-from dermaxai.types import Case, HeatMap, Language
+from dermaxai.i18n import Catalogue, catalogue, prior_key
+from dermaxai.overlay import (
+    OPACITY,
+    Range,
+    account_for,
+    colour_table,
+    draw_layer,
+    is_empty,
+    is_signed,
+    own_range,
+)
+from dermaxai.types import Case, HeatMap, Language, Target
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -23,6 +35,8 @@ if TYPE_CHECKING:
 SUFFIXES = (".png", ".svg", ".pdf")
 DOTS = 200
 """Per inch, for PNG."""
+LINE = 90
+"""Signs of small print on one line below the title of a map."""
 _INK, _MUTED = "#1f1e1b", "#6b6862"
 _STYLE = {
     "font.family": "DejaVu Sans",
@@ -61,9 +75,10 @@ def save_map(
         )
         panel = axes[0]
         _show(panel, case, draw_layer(case.image, heat, opacity=opacity, value_range=value_range), target)
-        panel.set_title(_question(heat, texts), loc="left", fontsize=14, color=_INK, pad=26)
+        lines = _notes(case, heat, texts)
+        panel.set_title(_question(heat, texts), loc="left", fontsize=14, color=_INK, pad=16 + 9 * len(lines))
         panel.text(
-            0, 1.03, _made(heat, texts), transform=panel.transAxes, fontsize=8, color=_MUTED, va="bottom"
+            0, 1.03, "\n".join(lines), transform=panel.transAxes, fontsize=7, color=_MUTED, va="bottom"
         )
         _colour_bar(figure, panel, heat, value_range, texts)
         return _write(figure, target, texts)
@@ -84,8 +99,8 @@ def save_words(
 ) -> Path:
     """One panel per word of the explained caption, each map in its own range.
 
-    Words of language prior, and words without a map of `method` (by default that of the first map), show the
-    greyed photo.
+    Words that are not from the image, and words without a map of `method` (by default that of the first map
+    of a word), show the greyed photo.
 
     Raises: UsageError if the case has no word, or the ending is not .png, .svg or .pdf.
     """
@@ -93,11 +108,11 @@ def save_words(
     words = case.caption.words
     if not words:
         raise UsageError("The caption of this case has no words to draw.")
-    chosen = method or (case.maps[0].method if case.maps else "")
+    chosen = method or next((heat.method for heat in case.maps if _is_plain_word(heat.target)), "")
     maps = {
-        heat.target.word: heat for heat in case.maps if heat.method == chosen and heat.target.kind == "word"
+        heat.target.word: heat for heat in case.maps if heat.method == chosen and _is_plain_word(heat.target)
     }
-    prior = {entry.word for entry in case.evidence if not entry.from_image}
+    prior = {entry.word: prior_key(entry, "figure") for entry in case.evidence if entry.prior}
     import matplotlib as mpl
 
     with mpl.rc_context(_STYLE):
@@ -109,11 +124,70 @@ def save_words(
             layer = _veil(case) if heat is None else draw_layer(case.image, heat)
             _show(panel, case, layer, target)
             panel.set_title(word.text, loc="left", fontsize=11, color=_INK if heat else _MUTED, pad=4)
-            note = texts.text("figure.prior" if index in prior else "figure.no_map")
-            note = _span(heat) if heat else note
+            note = texts.text(prior.get(index, "figure.no_map"))
+            note = _span(case, heat, texts) if heat else note
             panel.text(0, -0.03, note, transform=panel.transAxes, fontsize=7, color=_MUTED, va="top")
         figure.suptitle(texts.name("method", chosen), x=0.01, ha="left", fontsize=9, color=_MUTED)
         return _write(figure, target, texts)
+
+
+def save_figure(
+    case: Case,
+    path: Path | str,
+    *,
+    text: str | None = None,
+    method: str | None = None,
+    language: Language = "en",
+) -> Path:
+    """The map of the word or query `text`, or without a text all words side by side.
+
+    `method` is by default that of the first map of `text`, or of the first map of a word.
+
+    Raises: UsageError where there is no such map, or as `save_map` and `save_words`.
+    """
+    if text is None:
+        known = dict.fromkeys(heat.method for heat in case.maps if _is_plain_word(heat.target))
+        if method is not None and method not in known:
+            raise UsageError(f"'{method}' has no maps of words. There are: {', '.join(known) or 'none'}.")
+        return save_words(case, path, method=method, language=language)
+    there = (heat.method for heat in case.maps if heat.target.text.casefold() == text.casefold())
+    heat = case.map(text, method or next(there, "any method"))
+    return save_map(case, heat, path, language=language)
+
+
+def save_figures(
+    case: Case, folder: Path | str, *, suffix: str = ".png", language: Language | None = None
+) -> list[Path]:
+    """Every figure of a case as a file of `folder`: per method a sheet of all words, then each map by itself.
+
+    In the caption's language unless another is given. Maps with values that are not finite are left out, as
+    in the report. Files of the same names are replaced.
+
+    Raises: UsageError for another `suffix` than .png, .svg or .pdf.
+    """
+    home, spoken = Path(folder), language or case.caption.language
+    _check_suffix(home / f"any{suffix}")
+    sound = dataclasses.replace(
+        case, maps=tuple(heat for heat in case.maps if np.isfinite(heat.values).all())
+    )
+    sheets = dict.fromkeys(heat.method for heat in sound.maps if _is_plain_word(heat.target))
+    made = [
+        save_words(sound, home / f"words-{name}{suffix}", method=name, language=spoken) for name in sheets
+    ]
+    for number, heat in enumerate(sound.maps, 1):
+        file = f"{number:03}-{heat.method}-{_file_name(heat.target)}{suffix}"
+        made.append(save_map(sound, heat, home / file, language=spoken))
+    return made
+
+
+def _file_name(target: Target) -> str:
+    """A target as a part of a file name: letters and digits of any language, at most 60.
+
+    >>> _file_name(Target("query", "blue/white veil?"))
+    'blue-white-veil'
+    """
+    text = f"{target.text} not {target.against}" if target.against else target.text
+    return re.sub(r"\W+", "-", text)[:60].strip("-")
 
 
 def _show(panel: Axes, case: Case, layer: UInt8[np.ndarray, "height width 4"], target: Path) -> None:
@@ -130,12 +204,28 @@ def _veil(case: Case) -> UInt8[np.ndarray, "height width 4"]:
     return veil
 
 
-def _span(heat: HeatMap) -> str:
-    """The values of a map in a few signs."""
-    if is_empty(heat):
-        return "0"
+def _span(case: Case, heat: HeatMap, texts: Catalogue) -> str:
+    """The values of a map in a few signs, and in a few words where they account for too little."""
     largest = f"{heat.values.max():.3g}"
-    return f"{heat.values.min():.3g} … {largest}" if is_signed(heat) else f"≤ {largest}"
+    span = f"{heat.values.min():.3g} … {largest}" if is_signed(heat) else f"≤ {largest}"
+    account = account_for(case, heat)
+    doubt = texts.text(f"figure.{account.doubt}") if account and account.doubt else ""
+    return " · ".join(filter(None, ["0" if is_empty(heat) else span, doubt]))
+
+
+def _notes(case: Case, heat: HeatMap, texts: Catalogue) -> list[str]:
+    """Lines of small print: how the map was made, what it adds up to, a caution where that is little."""
+    account, said = account_for(case, heat), [_made(heat, texts)]
+    if account is not None:
+        told, nats = f"{account.told:.2g}", f"{account.nats:.2g}"
+        doubt = texts.text(f"map.{account.doubt}") if account.doubt else ""
+        said.append(f"{texts.text('map.account', told=told, nats=nats)} {doubt}")
+    return [line for text in said for line in textwrap.wrap(text, LINE, break_on_hyphens=False)]
+
+
+def _is_plain_word(target: Target) -> bool:
+    """Whether a map says why a word was said, not why rather than another."""
+    return target.kind == "word" and target.against is None
 
 
 def _check_suffix(path: Path | str) -> Path:
@@ -167,8 +257,9 @@ def _question(heat: HeatMap, texts: Catalogue) -> str:
 
 def _made(heat: HeatMap, texts: Catalogue) -> str:
     """Method, variant, scalar and layer on one line."""
-    method = texts.name("method", heat.method)
-    return " · ".join(part for part in (method, heat.variant, heat.scalar, heat.layer) if part)
+    method, scalar = texts.name("method", heat.method), texts.name("scalar", heat.scalar)
+    parts = method, heat.variant, scalar, texts.name("layer", heat.layer)
+    return " · ".join(part for part in parts if part)
 
 
 def _colour_bar(
@@ -195,12 +286,19 @@ def _colour_bar(
     bar.set_ticklabels([f"{value:.3g}" for value in (low, (low + high) / 2, high)])
     bar.ax.tick_params(labelsize=8, colors=_MUTED, length=0)
     bar.outline.set_visible(False)
-    bar.set_label(heat.scalar, fontsize=8, color=_MUTED)
+    bar.set_label(texts.name("scalar", heat.scalar), fontsize=8, color=_MUTED)
 
 
 def _write(figure: Figure, target: Path, texts: Catalogue) -> Path:
     """Save without a date, below the notice that belongs on every output."""
     figure.supxlabel(texts.text("notice"), fontsize=7, color=_MUTED, x=0.01, ha="left")
     target.parent.mkdir(parents=True, exist_ok=True)
-    figure.savefig(target, dpi=DOTS, facecolor="white", metadata=_NO_DATE[target.suffix.lower()])
+    figure.savefig(
+        target,
+        dpi=DOTS,
+        facecolor="white",
+        bbox_inches="tight",
+        pad_inches=0.1,
+        metadata=_NO_DATE[target.suffix.lower()],
+    )
     return target

@@ -15,7 +15,7 @@ from importlib import resources
 from typing import Literal
 
 from dermaxai.errors import NotSupported, UsageError
-from dermaxai.types import Language
+from dermaxai.types import Evidence, Language
 
 Plural = Literal["one", "few", "many", "other"]
 
@@ -52,12 +52,22 @@ class Catalogue:
         return _fill(entry[plural(self.language, number)], {"number": number, **values})
 
     def name(self, kind: str, name: str) -> str:
-        """The readable name of a method or metric, or the name itself where the catalogue has none.
+        """The readable name of a method, metric, scalar, layer or setting; itself where none is known.
 
         >>> catalogue("en").name("method", "grad_eclip"), catalogue("en").name("method", "my_own")
         ('Grad-ECLIP', 'my_own')
         """
         return str(self.entries.get(f"{kind}.{name}", name))
+
+    def values_in(self, key: str, sentence: str) -> dict[str, str] | None:
+        """The values with which the string `key` makes `sentence`, or None where it does not make it.
+
+        >>> catalogue("en").values_in("figure.against", "“dark” rather than “pale”")
+        {'word': 'dark', 'other': 'pale'}
+        """
+        pattern = re.sub(r"\\\{(\w+)\\\}", r"(?P<\1>.+?)", re.escape(self.text(key)))
+        found = re.fullmatch(pattern, sentence)
+        return found.groupdict() if found else None
 
     def _entry(self, key: str) -> str | Mapping[str, str]:
         if key not in self.entries:
@@ -77,6 +87,17 @@ def catalogue(language: str) -> Catalogue:
         raise NotSupported(f"The interface speaks {', '.join(LANGUAGES)}, not '{language}'.")
     file = resources.files("dermaxai").joinpath(f"locale/{known}.json")
     return Catalogue(known, json.loads(file.read_text("utf-8")))
+
+
+def prior_key(entry: Evidence, place: Literal["word", "figure"] = "word") -> str:
+    """Key of the text that says why a word has no map; '' for a word that comes from the image.
+
+    `place`: 'word' for a sentence, 'figure' for a few words.
+
+    >>> prior_key(Evidence(0, 0.02, False)), prior_key(Evidence(0, -1.5, False), "figure")
+    ('word.expected', 'figure.despite')
+    """
+    return f"{place}.{entry.prior}" if entry.prior else ""
 
 
 def plural(language: Language, number: int) -> Plural:

@@ -5,8 +5,10 @@ from __future__ import annotations
 import hashlib
 import os
 import stat
+import threading
 import warnings
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from io import BytesIO
 from pathlib import Path
@@ -52,6 +54,11 @@ TURNS = {
 ORIENTATION_TAG = 0x0112
 TURNED = "turned upright by its orientation tag"
 
+PILLOW_LIMIT = 178_956_970
+"""Pixels above which Pillow reads nothing, unless it is told to."""
+_RAISED = threading.Lock()
+"""Pillow's limit is one for the whole process, so only one reader at a time moves it."""
+
 
 @dataclass(frozen=True, slots=True)
 class Limits:
@@ -70,6 +77,23 @@ class Limits:
                 hint="Save it smaller, or raise the limit of bytes.",
             )
 
+    @contextmanager
+    def speak_for_pillow(self, name: str) -> Iterator[None]:
+        """Inside, Pillow refuses nothing that these limits allow; behind it, its own limit is as before.
+
+        Raises: ImageTooLarge where Pillow refuses a picture before its size is known here.
+        """
+        with _pillow_allowing(self.max_pixels):
+            try:
+                yield
+            except Image.DecompressionBombError:
+                least = 2 * (Image.MAX_IMAGE_PIXELS or self.max_pixels)
+                most = min(least, self.max_pixels)
+                raise ImageTooLarge(
+                    f"'{name}' has more than {least:,} pixels; at most {most:,} are read.",
+                    hint="Save it smaller, or raise the limit of pixels.",
+                ) from None
+
     def check_size(self, width: int, height: int, name: str) -> None:
         """Raises: ImageTooLarge, ImageUnreadable for a picture too small to show anything."""
         if width * height > self.max_pixels:
@@ -82,6 +106,20 @@ class Limits:
                 f"'{name}' has {width} x {height} pixels; a photo needs {self.min_side} on each side.",
                 hint="Give the photo itself, not an icon of it.",
             )
+
+
+@contextmanager
+def _pillow_allowing(pixels: int) -> Iterator[None]:
+    if pixels <= PILLOW_LIMIT:
+        yield
+        return
+    with _RAISED:
+        usual = Image.MAX_IMAGE_PIXELS
+        Image.MAX_IMAGE_PIXELS = None if usual is None else max(usual, pixels)
+        try:
+            yield
+        finally:
+            Image.MAX_IMAGE_PIXELS = usual
 
 
 def read_image(source: Path | str | bytes, *, limits: Limits = Limits()) -> SkinImage:
@@ -147,15 +185,11 @@ def _compare_suffix(name: str, found: str) -> Iterator[str]:
 def _read_picture(data: bytes, name: str, limits: Limits) -> SkinImage:
     try:
         # Pillow warns about doubtful files; the limits here are stricter and the notes say the rest.
-        with warnings.catch_warnings():
+        with warnings.catch_warnings(), limits.speak_for_pillow(name):
             warnings.simplefilter("ignore")
             return _decode_picture(data, name, limits)
     except ImageError:
         raise
-    except Image.DecompressionBombError:
-        raise ImageTooLarge(
-            f"'{name}' has more pixels than can be read safely.", hint="Save it smaller."
-        ) from None
     except MemoryError:
         raise ImageTooLarge(f"'{name}' does not fit into memory.", hint="Save it smaller.") from None
     except Exception as error:  # Decoders raise almost anything on a damaged file.

@@ -13,7 +13,7 @@ from dermaxai.captioner.checkpoint import check_encoder, load_captioner
 from dermaxai.captioner.model import Captioner
 from dermaxai.encoders import load_encoder
 from dermaxai.encoders.base import AbstractEncoder
-from dermaxai.encoders.cards import card_names
+from dermaxai.encoders.cards import card_names, short_name
 from dermaxai.settings import Chosen, Settings, choose_device
 
 DEMO = "demo"
@@ -76,10 +76,16 @@ def _encoder_place(
     if home is not None and name != DEMO:
         named = writer.config.encoder if writer else ""
         return (named, home / "encoder") if named in card_names() else (home / "encoder", None)
-    if source is not None:
-        return name, Path(source)
-    carried = settings.weights / str(name) if settings.weights else None
-    return name, carried if carried and carried.is_dir() else None
+    return name, Path(source) if source is not None else carried_folder(name, settings)
+
+
+def carried_folder(name: str | Path, settings: Settings) -> Path | None:
+    """Where `dermaxai fetch --to` left an encoder, named by its card or hub id; None if it is not there."""
+    known = short_name(str(name))
+    if settings.weights is None or known not in card_names():
+        return None
+    folder = settings.weights / known
+    return folder if folder.is_dir() else None
 
 
 def _adopt_name(encoder: AbstractEncoder, writer: Captioner) -> None:

@@ -17,10 +17,11 @@ import numpy as np
 from jaxtyping import Bool, Float32, UInt8
 
 from dermaxai.errors import DataError, SettingError, ShapeError
-from dermaxai.types import HeatMap, SkinImage
+from dermaxai.types import Case, HeatMap, SkinImage
 
 Kind = Literal["auto", "unsigned", "signed"]
 Range = tuple[float, float]
+Doubt = Literal["", "little", "wrong"]
 
 OPACITY = 0.55
 FULL_AT = 0.6
@@ -29,6 +30,10 @@ NEGLIGIBLE = 1e-3
 """Negative values smaller than this share of the largest are rounding, not a sign."""
 HATCH = 12
 """Photo pixels between two hatching lines, at a photo of 600 pixels."""
+WORD_NATS = "word log-probability"
+"""Scalar of the maps whose values may be added up and compared with `Evidence.nats`."""
+LEAST_SHARE = 0.2
+"""Of a word's evidence; a map that adds up to less is shown with a caution."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +46,21 @@ class MapSummary:
     """Of the positive energy, in the hottest cells; 0 to 1."""
     area: float
     """Share of the grid those cells are; the next above a tenth that whole cells allow."""
+
+
+@dataclass(frozen=True, slots=True)
+class Account:
+    """What the values of a word's map add up to, beside the word's evidence; both in nats."""
+
+    told: float
+    nats: float
+
+    @property
+    def doubt(self) -> Doubt:
+        """'little' below `LEAST_SHARE` of the evidence, 'wrong' if the signs differ; else ''."""
+        if abs(self.told) < LEAST_SHARE * abs(self.nats):
+            return "little"
+        return "wrong" if self.told * self.nats < 0 else ""
 
 
 def draw_overlay(
@@ -148,6 +168,18 @@ def summarise(heat: HeatMap) -> MapSummary:
     region = "_".join(filter(None, names)) or "middle"
     share = np.sort(positive)[::-1][:count].sum() / positive.sum()
     return MapSummary(region, float(share), area)
+
+
+def account_for(case: Case, heat: HeatMap) -> Account | None:
+    """What the values of `heat` account for.
+
+    None where they are no nats of one word: another scalar, a contrast, a word whose evidence is not known.
+    """
+    target = heat.target
+    if (target.kind, target.against, heat.scalar) != ("word", None, WORD_NATS):
+        return None
+    nats = next((entry.nats for entry in case.evidence if entry.word == target.word), None)
+    return None if nats is None else Account(float(heat.values.sum(dtype=np.float64)), nats)
 
 
 def hottest_count(cells: int) -> int:

@@ -3,17 +3,35 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, final, get_args
 
-from dermaxai.errors import NotSupported, UsageError
+from dermaxai.errors import NotSupported
 from dermaxai.explain.base import Explained
 from dermaxai.images import Limits, read_image
-from dermaxai.loading import Parts, load_parts
-from dermaxai.provenance import kept_warnings, record_maker, repeat_command, repeat_question, repeatable
-from dermaxai.questions import QUERY_METHOD, find_method, measure_words, plan_questions
+from dermaxai.loading import DEMO, Parts, load_parts
+from dermaxai.provenance import (
+    chosen_settings,
+    kept_warnings,
+    question_words,
+    record_maker,
+    repeat_command,
+    repeatable,
+)
+from dermaxai.questions import (
+    QUERY_METHOD,
+    WORD_METHOD,
+    add_maps,
+    check_contrast,
+    checked_text,
+    find_method,
+    measure_words,
+    named,
+    plan_contrast,
+    plan_questions,
+)
 from dermaxai.settings import Settings, read_settings
 from dermaxai.types import (
     Caption,
@@ -37,7 +55,6 @@ if TYPE_CHECKING:
 Photo = SkinImage | Path | str | bytes
 """A photo, the path of one, or the bytes of a file."""
 
-WORD_METHOD = "evidence"
 AND = " && "
 """Between the commands that repeat a case."""
 LANGUAGES: tuple[Language, ...] = get_args(Language)
@@ -63,7 +80,9 @@ def load(
     chosen = settings.model_dump() if settings is not None else {}
     given = {field: value for field, value in changes.items() if value is not None}
     decided = read_settings(**{**chosen, **given})
-    return Model(load_parts(name, source, captioner, decided), decided)
+    named_parts = {"model": "" if name == DEMO else name, "source": source, "captioner": captioner}
+    origin = {option: str(value) for option, value in named_parts.items() if value}
+    return Model(load_parts(name, source, captioner, decided), decided, origin)
 
 
 @final
@@ -73,11 +92,13 @@ class Model:
     A photo is encoded once; the latest one is remembered for later questions.
     """
 
-    def __init__(self, parts: Parts, settings: Settings) -> None:
+    def __init__(self, parts: Parts, settings: Settings, origin: Mapping[str, str] | None = None) -> None:
+        """`origin`: options of the command line that name the parts, for the command that repeats a case."""
         self.encoder = parts.encoder
         self.captioner = parts.captioner
         self.device = parts.device
         self.settings = settings
+        self.origin = dict(origin or {})
         self._latest: tuple[SkinImage, Encoded] | None = None
 
     @property
@@ -117,19 +138,21 @@ class Model:
     def explain(
         self,
         image: Photo,
-        methods: Sequence[str] = ("evidence",),
+        methods: str | Sequence[str] = (WORD_METHOD,),
         lang: Language = "en",
-        queries: Sequence[str] = (),
+        queries: str | Sequence[str] = (),
     ) -> Case:
         """Captions in every language, the one in `lang` with its words' maps, and the maps of `queries`.
 
         Words that owe nothing to the image get no map. A method that compares image and text is asked about
-        each word as a text of its own; `queries` go to those methods, by default to Grad-ECLIP.
+        each word as a text of its own; `queries` go to those methods, by default to Grad-ECLIP. One method
+        or query may be given as a plain string.
 
         Raises: ImageError, UnknownName, UsageError; NotSupported for a method that this model cannot answer.
         """
-        askers = [find_method(name) for name in dict.fromkeys(methods)]
-        texts = list(dict.fromkeys(map(_checked, queries)))
+        names = named(methods)
+        askers = [find_method(name) for name in names]
+        texts = named([checked_text(text) for text in named(queries)])
         if self.captioner is not None or not texts:
             self.check_language(lang)
         photo = self.read(image)
@@ -141,8 +164,8 @@ class Model:
             questions = plan_questions(askers, captions[0], evidence, texts)
             maps = [heat for method, asked in questions for heat in method.explain(model, encoded, asked)]
             (outside,) = self._outside([encoded], [photo])
-        command = repeat_command("explain", {"method": list(methods), "lang": lang, "query": texts})
-        made_by = self._maker({"lang": lang, "methods": ", ".join(methods)}, command)
+        command = self._command(["explain", "PHOTO"], {"method": names, "lang": lang, "query": texts})
+        made_by = self._maker({"lang": lang, "methods": ", ".join(names)}, command)
         return Case(
             photo,
             captions,
@@ -155,28 +178,30 @@ class Model:
 
     def query(self, case: Case, text: str, method: str = QUERY_METHOD) -> Case:
         """The case with one more map: where the photo matches `text`. Raises: UsageError, NotSupported."""
-        return self._ask(case, Target("query", _checked(text)), method)
+        return self._ask(case, [Target("query", checked_text(text))], method)
 
     def contrast(self, case: Case, word: str, against: str, method: str = WORD_METHOD) -> Case:
         """The case with one more, signed map: why `word` of the caption rather than `against`.
 
-        Raises: UsageError where the caption has no such word, NotSupported.
+        `word` may be several words that follow each other, such as 'dark brown'.
+        Raises: UsageError where the caption has no such word or it is `against` itself, NotSupported.
         """
-        index = case.caption.find(word)
-        spelled = case.caption.words[index].text
-        return self._ask(case, Target("word", spelled, index, _checked(against)), method)
+        return self._ask(case, plan_contrast(case.caption, word, against), method)
 
     # ---- inside -----------------------------------------------------------------------------
 
-    def _ask(self, case: Case, target: Target, method: str) -> Case:
-        """Add the answer to one question, in the place of an older answer to the same one."""
-        asker = find_method(method)
+    def _ask(self, case: Case, parts: Sequence[Target], method: str) -> Case:
+        """Add the map of the first of `parts`, to which the others add, in the place of an older one."""
+        asker, target = find_method(method), parts[0]
+        check_contrast(asker, parts)
         with self._making() as noted:
             encoded = self._encode(case.image)
-            (heat,) = asker.explain(self._explained(case.caption), encoded, [target])
+            found = asker.explain(self._explained(case.caption), encoded, parts)
+        heat = add_maps(target, found)
         others = (old for old in case.maps if (old.method, old.target, old.variant) != _question(heat))
         remarks = (*case.warnings, *self._strangers(case), *noted)
-        commands = dict.fromkeys([*case.made_by.command.split(AND), repeat_question(target, method)])
+        asked = self._command(question_words(target), {"method": method})
+        commands = dict.fromkeys([*case.made_by.command.split(AND), asked])
         return dataclasses.replace(
             case,
             made_by=dataclasses.replace(case.made_by, command=AND.join(filter(None, commands))),
@@ -191,7 +216,7 @@ class Model:
             encoded = self.encoder.encode(photos)
             captions = captioner.describe(encoded, lang, beams=self.settings.beams)
             outside = self._outside(encoded, photos)
-        made_by = self._maker({"lang": lang}, repeat_command("describe", {"lang": lang}))
+        made_by = self._maker({"lang": lang}, self._command(["describe", "PHOTO"], {"lang": lang}))
         return [
             Case(photo, (caption,), made_by, outside=strange, warnings=tuple(noted))
             for photo, caption, strange in zip(photos, captions, outside, strict=True)
@@ -220,6 +245,10 @@ class Model:
             return [None] * len(photos)
         return [rule.check(*pair) for pair in zip(encoded, photos, strict=True)]
 
+    def _command(self, words: Sequence[str], options: Mapping[str, str | Sequence[str]]) -> str:
+        """The command line that asks the same of the same model."""
+        return repeat_command(words, {**options, **self.origin}, chosen_settings(self.settings))
+
     def _maker(self, asked: dict[str, str], command: str) -> Provenance:
         return record_maker(self.encoder, self.captioner, self.settings, asked=asked, command=command)
 
@@ -243,9 +272,3 @@ class Model:
 
 def _question(heat: HeatMap) -> tuple[str, Target, str]:
     return heat.method, heat.target, heat.variant
-
-
-def _checked(text: str) -> str:
-    if not text.strip():
-        raise UsageError("There is no text to look for.", hint="Ask with at least one word.")
-    return text.strip()

@@ -23,6 +23,10 @@ if TYPE_CHECKING:
 
 LIBRARIES = ("torch", "transformers", "open_clip_torch", "timm", "peft", "numpy", "pillow")
 """Those whose change may change a number."""
+PLACES = frozenset({"offline", "weights"})
+"""Settings that say where weights come from; their sha256 says what they are."""
+OPTIONS = frozenset({"device", "dtype", "threads", "seed", "beams"})
+"""Settings that the commands have an option for; the others are named in the environment."""
 
 
 @cache
@@ -38,29 +42,50 @@ def _version(name: str) -> str:
         return "not installed"
 
 
-def repeat_command(verb: str, options: Mapping[str, str | Sequence[str]]) -> str:
-    """The command line that repeats a case; the photo's name may identify a person, so it is not in it.
+def chosen_settings(settings: Settings) -> dict[str, str]:
+    """Settings that differ from their default, without those that say only where weights come from.
 
-    >>> repeat_command("explain", {"method": ["evidence"], "query": ["blue-white veil"], "source": ""})
-    "dermaxai explain PHOTO --method evidence --query 'blue-white veil'"
+    >>> from dermaxai.settings import read_settings
+    >>> chosen_settings(read_settings(seed=3, max_pixels=10**6))
+    {'seed': '3', 'max_pixels': '1000000'}
     """
-    words = ["dermaxai", verb, "PHOTO"]
-    for name, given in options.items():
-        for value in [given] if isinstance(given, str) else given:
-            words += [f"--{name}", value] if value else []
-    return shlex.join(words)
+    fields = type(settings).model_fields
+    values = {name: getattr(settings, name) for name in fields if name not in PLACES}
+    return {name: str(value) for name, value in values.items() if value != fields[name].default}
 
 
-def repeat_question(target: Target, method: str) -> str:
-    """The command line that adds a later question to a case.
+def repeat_command(
+    words: Sequence[str],
+    options: Mapping[str, str | Sequence[str]],
+    settings: Mapping[str, str] | None = None,
+) -> str:
+    """The command line that repeats a case or a question; empty options are left out.
 
-    >>> repeat_question(Target("query", "blue-white veil"), "grad_eclip")
-    "dermaxai query CASE 'blue-white veil' --method grad_eclip"
+    The photo's name may identify a person, so it is not in it. `settings` are those of `chosen_settings`.
+
+    >>> repeat_command(["explain", "PHOTO"], {"query": ["blue-white veil"], "source": ""}, {"batch": "2"})
+    "DERMAXAI_BATCH=2 dermaxai explain PHOTO --query 'blue-white veil'"
     """
-    words = ["dermaxai", "query", "CASE", target.text, "--method", method]
-    if target.against is not None:
-        words = ["dermaxai", "contrast", "CASE", "--word", target.text, "--against", target.against]
-    return shlex.join(words)
+    given = settings or {}
+    outer = [f"DERMAXAI_{name.upper()}={value}" for name, value in given.items() if name not in OPTIONS]
+    inner = {name: value for name, value in given.items() if name in OPTIONS}
+    chosen: dict[str, str | Sequence[str]] = {**options, **inner}
+    line = [*outer, "dermaxai", *words]
+    for name, value in chosen.items():
+        for one in [value] if isinstance(value, str) else value:
+            line += [f"--{name}", one] if one else []
+    return shlex.join(line)
+
+
+def question_words(target: Target) -> list[str]:
+    """What `repeat_command` is told of a later question to a case.
+
+    >>> question_words(Target("query", "blue-white veil"))
+    ['query', 'CASE', 'blue-white veil']
+    """
+    if target.against is None:
+        return ["query", "CASE", target.text]
+    return ["contrast", "CASE", "--word", target.text, "--against", target.against]
 
 
 def record_maker(
@@ -75,7 +100,7 @@ def record_maker(
     own = {
         "beams": str(settings.beams),
         "dtype": str(encoder.dtype).removeprefix("torch."),
-        "encoder revision": encoder.card.revision,
+        "encoder revision": encoder.revision,
         "threads": str(settings.threads or torch.get_num_threads()),
     }
     licences = [encoder.card.licence]

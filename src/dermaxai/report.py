@@ -7,6 +7,8 @@ import hashlib
 import io
 import json
 import os
+from collections.abc import Iterable
+from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any
@@ -15,7 +17,7 @@ from uuid import uuid4
 import numpy as np
 from PIL import Image
 
-from dermaxai.i18n import LANGUAGES, catalogue
+from dermaxai.i18n import LANGUAGES, Catalogue, catalogue
 from dermaxai.types import Case, Language, SkinImage
 from dermaxai.viewer import case_to_page
 
@@ -25,6 +27,18 @@ PHOTO_QUALITY = 88
 MODULES = ("painting.js", "panels.js", "viewer.js")
 """In the order of their imports, each import on one line."""
 LIMITS = ("map", "grid", "methods", "caption", "skin")
+NAMES = ("method.", "metric.", "scalar.", "layer.", "setting.")
+"""Beginnings of keys that name something which a case may hold or not."""
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A part of a value in the table 'How made'; with a key the page can say it in every language."""
+
+    text: str
+    key: str = ""
+    values: str = ""
+    """JSON of what fills the places of the string `key`."""
 
 
 def write_report(case: Case, path: Path | str, *, language: Language = "en") -> Path:
@@ -65,7 +79,7 @@ def render_report(case: Case, *, language: Language = "en") -> str:
         policy=_policy(style, script),
         photo=_photo(case.image),
         bundle=Markup(_script_json(_bundle(case))),
-        made=_made_rows(case),
+        made=_made_rows(case, texts),
         limits=LIMITS,
     )
 
@@ -105,9 +119,22 @@ def _bundle(case: Case) -> dict[str, Any]:
     colours = json.loads(_asset("colours.json"))
     return {
         "case": case_to_page(case),
-        "texts": {known: catalogue(known).entries for known in LANGUAGES},
-        "colours": {name: entry["hex"] for name, entry in colours.items()},
+        "texts": _texts(case),
+        "colours": {
+            name: base64.b64encode(bytes.fromhex(entry["hex"])).decode("ascii")
+            for name, entry in colours.items()
+        },
     }
+
+
+def _texts(case: Case) -> dict[str, list[Any]]:
+    """The strings of every language beside their keys; of names those that the case holds."""
+    held = {f"metric.{score.metric}" for score in case.scores}
+    held |= {f"setting.{name}" for name in case.made_by.settings}
+    for heat in case.maps:
+        held |= {f"method.{heat.method}", f"scalar.{heat.scalar}", f"layer.{heat.layer}"}
+    keys = [key for key in catalogue("en").entries if key in held or not key.startswith(NAMES)]
+    return {"keys": keys} | {known: [catalogue(known).entries[key] for key in keys] for known in LANGUAGES}
 
 
 def _script_json(document: object) -> str:
@@ -127,33 +154,70 @@ def _photo(image: SkinImage) -> str:
     return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
 
 
-def _made_rows(case: Case) -> list[tuple[str, str]]:
+def _made_rows(case: Case, texts: Catalogue) -> list[tuple[str, list[Piece]]]:
     """Key and value of the table 'How made'; empty values are left out."""
     made, image = case.made_by, case.image
     height, width = image.pixels.shape[:2]
-    kinds = dict.fromkeys(
-        " · ".join(part for part in (heat.method, heat.variant, heat.scalar, heat.layer) if part)
-        for heat in case.maps
-    )
-    rows = [
-        ("photo", f"{width} × {height} {image.format}".strip()),
-        ("sha256", image.sha256),
-        ("removed", ", ".join(image.removed)),
-        ("notes", "; ".join(image.notes)),
-        ("encoder", f"{made.encoder}  {made.encoder_sha256}".strip()),
-        ("captioner", f"{made.captioner}  {made.captioner_sha256}".strip()),
-        ("maps", "\n".join(kinds)),
-        ("outside", case.outside.rule if case.outside else ""),
-        ("settings", _pairs(made.settings)),
-        ("seed", str(made.seed)),
-        ("device", made.device),
-        ("dermaxai", made.dermaxai),
-        ("versions", _pairs(made.versions)),
-        ("licence", made.licence),
-        ("command", made.command),
+    rows: dict[str, str | list[Piece]] = {
+        "photo": f"{width} × {height} {image.format}".strip(),
+        "sha256": image.sha256,
+        "removed": ", ".join(image.removed),
+        "notes": "; ".join(image.notes),
+        "encoder": f"{made.encoder}  {made.encoder_sha256}".strip(),
+        "captioner": f"{made.captioner}  {made.captioner_sha256}".strip(),
+        "maps": _kinds(case, texts),
+        "outside": [_rule(case.outside.rule, texts)] if case.outside and case.outside.rule else [],
+        "settings": _settings(made.settings, texts),
+        "seed": str(made.seed),
+        "device": made.device,
+        "dermaxai": made.dermaxai,
+        "versions": "\n".join(f"{key} = {value}" for key, value in sorted(made.versions.items())),
+        "licence": made.licence,
+        "command": made.command,
+    }
+    return [
+        (key, [Piece(value)] if isinstance(value, str) else value) for key, value in rows.items() if value
     ]
-    return [(key, value) for key, value in rows if value]
 
 
-def _pairs(table: dict[str, str]) -> str:
-    return "\n".join(f"{key} = {value}" for key, value in sorted(table.items()))
+def _named(kind: str, name: str, texts: Catalogue) -> Piece:
+    """A name that the catalogue may know, as `Catalogue.name`."""
+    key = f"{kind}.{name}"
+    return Piece(texts.name(kind, name), key if key in texts.entries else "")
+
+
+def _kinds(case: Case, texts: Catalogue) -> list[Piece]:
+    """A line per kind of map: method, variant, scalar and layer."""
+    kinds = dict.fromkeys((heat.method, heat.variant, heat.scalar, heat.layer) for heat in case.maps)
+    lines = [
+        [
+            _named("method", method, texts),
+            Piece(variant),
+            _named("scalar", scalar, texts),
+            _named("layer", layer, texts),
+        ]
+        for method, variant, scalar, layer in kinds
+    ]
+    return _joined((_joined((one for one in line if one.text), " · ") for line in lines), "\n")
+
+
+def _settings(settings: dict[str, str], texts: Catalogue) -> list[Piece]:
+    pairs = ([_named("setting", key, texts), Piece(f" = {value}")] for key, value in sorted(settings.items()))
+    return _joined(pairs, "\n")
+
+
+def _joined(parts: Iterable[Piece | list[Piece]], between: str) -> list[Piece]:
+    """All pieces in one list, with `between` between the parts."""
+    joined: list[Piece] = []
+    for part in parts:
+        joined += [Piece(between)] if joined else []
+        joined += part if isinstance(part, list) else [part]
+    return joined
+
+
+def _rule(rule: str, texts: Catalogue) -> Piece:
+    """The rule for unknown photos, in the page's language where it is the measured one."""
+    values = catalogue("en").values_in("outside.rule", rule)
+    if values is None:
+        return Piece(rule)
+    return Piece(texts.text("outside.rule", **values), "outside.rule", json.dumps(values, sort_keys=True))

@@ -17,6 +17,11 @@ if TYPE_CHECKING:
 
 Language = Literal["en", "ru"]
 TargetKind = Literal["caption", "word", "query", "concept", "diagnosis"]
+Prior = Literal["", "expected", "despite"]
+
+MINIMUM_NATS = 0.1
+"""A word counts as from the image if the photo raises its probability by about a tenth, and as said in spite
+of the image if it lowers it by more than that."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -129,7 +134,14 @@ class Evidence:
     """Index in `Caption.words`."""
     nats: float
     from_image: bool
-    """False: language prior, drawn dimmed and without a map."""
+    """False: drawn dimmed and without a map."""
+
+    @property
+    def prior(self) -> Prior:
+        """Why a word is not from the image: 'expected' of any photo, said 'despite' this one; '' if it is."""
+        if self.from_image:
+            return ""
+        return "despite" if self.nats < -MINIMUM_NATS else "expected"
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,6 +238,15 @@ class Case:
         from dermaxai.cases import save_case
 
         return save_case(self, folder)
+
+    def figure(self, path: Path | str, text: str | None = None, method: str | None = None) -> Path:
+        """Write one picture (.png, .svg, .pdf): the map of the word or query `text`, or all words.
+
+        Without `method` it is that of the first map there is. Raises: UsageError.
+        """
+        from dermaxai.figures import save_figure
+
+        return save_figure(self, path, text=text, method=method, language=self.caption.language)
 
     def report(self, path: Path | str, language: Language | None = None) -> Path:
         """Write one HTML file that opens from disk, by default in the caption's language."""

@@ -13,8 +13,8 @@ from typing import Any
 import numpy as np
 
 from dermaxai.geometry import Placement
-from dermaxai.overlay import hottest_count, is_signed, summarise
-from dermaxai.types import Caption, Case, HeatMap, Target
+from dermaxai.overlay import account_for, hottest_count, is_signed, summarise
+from dermaxai.types import Caption, Case, Evidence, HeatMap, Target
 
 STEPS = 32767
 """A cell travels as a little-endian int16 q and means q / STEPS * peak, so that zero and signs are exact."""
@@ -23,6 +23,7 @@ STEPS = 32767
 def case_to_page(case: Case) -> dict[str, Any]:
     """Everything the viewer shows; finite numbers only, `None` where there is none.
 
+    A score is a row: metric, of, n, value, low, high.
     Maps with values that are not finite are left out and named under `broken`.
     """
     sound = [heat for heat in case.maps if np.isfinite(heat.values).all()]
@@ -34,13 +35,14 @@ def case_to_page(case: Case) -> dict[str, Any]:
     return {
         "photo": {"height": height, "width": width},
         "captions": [_caption(caption) for caption in case.captions],
-        "evidence": {entry.word: _evidence(entry.nats, entry.from_image) for entry in case.evidence},
+        "evidence": {entry.word: _evidence(entry) for entry in case.evidence},
         "methods": [{"name": name, "variant": variant} for name, variant in methods],
         "targets": [_target(key) for key in targets],
         "places": [_place(*place) for place in places],
         "scalars": list(scalars),
         "maps": [
             _map(heat)
+            | _account(case, heat)
             | {
                 "target": targets[_key(heat.target)],
                 "method": methods[heat.method, heat.variant],
@@ -59,8 +61,7 @@ def case_to_page(case: Case) -> dict[str, Any]:
             for entry in case.concepts
         ],
         "scores": [
-            {"metric": entry.metric, "of": entry.of, "n": entry.n}
-            | {name: _finite(getattr(entry, name)) for name in ("value", "low", "high")}
+            [entry.metric, entry.of, entry.n, *map(_finite, (entry.value, entry.low, entry.high))]
             for entry in case.scores
         ],
         "outside": _outside(case),
@@ -96,8 +97,17 @@ def _caption(caption: Caption) -> dict[str, Any]:
     return {"language": caption.language, "text": caption.text, "words": words}
 
 
-def _evidence(nats: float, from_image: bool) -> dict[str, Any]:
-    return {"nats": _finite(nats, digits=4), "from_image": from_image}
+def _evidence(entry: Evidence) -> dict[str, Any]:
+    return {"nats": _finite(entry.nats, digits=4), "prior": entry.prior}
+
+
+def _account(case: Case, heat: HeatMap) -> dict[str, Any]:
+    """What a map adds up to beside its word's evidence, as `overlay.Account`; empty where it has none."""
+    found = account_for(case, heat)
+    if found is None or not math.isfinite(found.nats):
+        return {}
+    told, nats = round(found.told, 4), round(found.nats, 4)
+    return {"account": {"told": told, "nats": nats, "doubt": found.doubt}}
 
 
 def _place(place: Placement, grid: tuple[int, int]) -> dict[str, float]:

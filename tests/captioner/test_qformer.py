@@ -77,37 +77,76 @@ def test_another_encoder_is_refused():
         bridge()(torch.zeros(1, 9, 25))
 
 
-def write_blip2(folder, *, width=24, d_model=32, drop=(), **changes):
-    """A folder in the layout of Salesforce/blip2-flan-t5-xl, cut into two shards."""
-    source = bridge(
-        BridgeConfig(width, d_model, **{**dict(hidden=16, layers=4, heads=2, queries=4), **changes}), 9
-    )
-    names = {"queries": "query_tokens"}
-    state = {}
-    for name, value in source.state_dict().items():
-        new = names.get(name, name).replace("vision_norm.", "vision_model.post_layernorm.")
-        state[new.replace("projection.", "language_projection.")] = value.clone()
-    state = {name: value for name, value in state.items() if name not in drop}
-    state["language_model.shared.weight"] = torch.zeros(3, 2)
-    homes = {name: f"model-0000{1 + name.startswith('q')}-of-00003.safetensors" for name in state}
-    homes["language_model.shared.weight"] = "model-00003-of-00003.safetensors"
-    folder.mkdir(exist_ok=True)
-    for shard in sorted(set(homes.values()))[:2]:
-        save_file({name: value for name, value in state.items() if homes[name] == shard}, folder / shard)
-    (folder / "model.safetensors.index.json").write_text(json.dumps({"weight_map": homes}))
-    return source
+def write_blip2(folder, *, width=24, d_model=32, queries=4, shards=False):
+    """A tiny model of the library that Salesforce/blip2-flan-t5-xl is in, written by that library."""
+    from transformers import Blip2Config, Blip2ForConditionalGeneration
+
+    sizes = {"hidden_size": 16, "num_hidden_layers": 4, "num_attention_heads": 2, "intermediate_size": 64}
+    config = Blip2Config(
+        vision_config={"hidden_size": width, "intermediate_size": 32, "num_hidden_layers": 1,
+                       "num_attention_heads": 2, "image_size": 28, "patch_size": 14},
+        qformer_config={**sizes, "cross_attention_frequency": 2, "encoder_hidden_size": width},
+        text_config={"model_type": "t5", "d_model": d_model, "d_kv": 8, "d_ff": 48, "num_layers": 1,
+                     "num_heads": 2, "vocab_size": 40, "decoder_start_token_id": 0},
+        num_query_tokens=queries,
+    )  # fmt: skip
+    generator = torch.Generator().manual_seed(9)
+    with torch.random.fork_rng(devices=[]), torch.no_grad():
+        model = Blip2ForConditionalGeneration(config).eval()
+        for value in model.parameters():
+            value.add_(torch.randn(value.shape, generator=generator) * 0.1)
+    model.save_pretrained(folder, max_shard_size="12KB" if shards else "1GB")
+    return model
 
 
-def test_blip2_of_the_same_width_is_copied_whole(tmp_path):
-    """The shards of the language model need not be there."""
-    source, made = write_blip2(tmp_path), bridge()
+def parts_of(model):
+    """The genuine model's tensors under the bridge's names."""
+    parts = {"qformer": model.qformer, "vision_norm": model.vision_model.post_layernorm}
+    parts["projection"] = model.language_projection
+    named = {f"{part}.{key}": v for part, module in parts.items() for key, v in module.state_dict().items()}
+    return {"queries": model.query_tokens, **named}
+
+
+def change_blip2(folder, name, change):
+    """Replace one tensor of a single file; None takes it out."""
+    state = load_file(folder / "model.safetensors")
+    changed = change(state.pop(name))
+    save_file(state if changed is None else {**state, name: changed}, folder / "model.safetensors")
+
+
+@pytest.mark.parametrize("shards", [False, True])
+def test_blip2_of_the_same_width_is_copied_whole_and_answers_the_same(tmp_path, shards):
+    genuine, made = write_blip2(tmp_path, shards=shards), bridge()
+    assert (tmp_path / "model.safetensors.index.json").is_file() == shards
     assert init_from_blip2(tmp_path, made) == []
-    own = made.state_dict()
-    assert all(torch.equal(own[name], value) for name, value in source.state_dict().items())
+    own, wanted = made.state_dict(), parts_of(genuine)
+    assert own.keys() == wanted.keys()
+    assert all(torch.equal(own[name], value) for name, value in wanted.items())
+    patches = tiny.patches(2)
+    with torch.no_grad():
+        seen = genuine.vision_model.post_layernorm(patches)
+        queries = genuine.query_tokens.expand(2, -1, -1)
+        read = genuine.qformer(query_embeds=queries, encoder_hidden_states=seen).last_hidden_state
+        assert torch.allclose(made(patches), genuine.language_projection(read), atol=1e-5)
+
+
+def test_the_shards_of_the_language_model_need_not_be_there(tmp_path):
+    genuine, made = write_blip2(tmp_path, shards=True), bridge()
+    homes = json.loads((tmp_path / "model.safetensors.index.json").read_text())["weight_map"]
+    ours = ("qformer.", "query_tokens", "language_projection.", "vision_model.post_layernorm.")
+    needed = {file for name, file in homes.items() if name.startswith(ours)}
+    assert needed < set(homes.values())
+    for file in set(homes.values()) - needed:
+        (tmp_path / file).unlink()
+    assert init_from_blip2(tmp_path, made) == []
+    assert torch.equal(made.queries, genuine.query_tokens)
+    (tmp_path / homes["query_tokens"]).unlink()
+    with pytest.raises(WeightsMissing, match=homes["query_tokens"]):
+        init_from_blip2(tmp_path, made)
 
 
 def test_blip2_of_other_widths_keeps_and_reports_fresh_tensors(tmp_path):
-    source, made = write_blip2(tmp_path, width=40, d_model=48), bridge()
+    genuine, made = write_blip2(tmp_path, width=40, d_model=48), bridge()
     fresh = {name: value.clone() for name, value in made.state_dict().items()}
     kept = init_from_blip2(tmp_path, made)
     crossing = [name for name in kept if "crossattention" in name]
@@ -115,30 +154,49 @@ def test_blip2_of_other_widths_keeps_and_reports_fresh_tensors(tmp_path):
     assert set(kept) - set(crossing) == {
         *("vision_norm.weight", "vision_norm.bias", "projection.weight", "projection.bias"),
     }
+    wanted = parts_of(genuine)
     for name, value in made.state_dict().items():
-        assert torch.equal(value, fresh[name] if name in kept else source.state_dict()[name])
+        assert torch.equal(value, fresh[name] if name in kept else wanted[name])
 
 
-def test_blip2_faults(tmp_path):
-    with pytest.raises(WeightsMissing):
+def test_blip2_that_does_not_fit_is_refused(tmp_path):
+    with pytest.raises(WeightsMissing, match=r"model\.safetensors"):
         init_from_blip2(tmp_path / "none", bridge())
-    write_blip2(tmp_path / "a", drop=("qformer.layernorm.weight",))
-    with pytest.raises(WeightsMismatch, match=r"qformer\.layernorm\.weight"):
-        init_from_blip2(tmp_path / "a", bridge())
-    write_blip2(tmp_path / "b", queries=5)
+    write_blip2(tmp_path / "other", queries=5)
     with pytest.raises(WeightsMismatch, match="query_tokens"):
-        init_from_blip2(tmp_path / "b", bridge())
-    write_blip2(tmp_path / "c")
-    (tmp_path / "c" / "model-00002-of-00003.safetensors").write_bytes(b"short")
-    with pytest.raises(WeightsCorrupt):
-        init_from_blip2(tmp_path / "c", bridge())
+        init_from_blip2(tmp_path / "other", bridge())
+    write_blip2(tmp_path / "less")
+    change_blip2(tmp_path / "less", "qformer.layernorm.weight", lambda _: None)
+    with pytest.raises(WeightsMismatch, match=r"qformer\.layernorm\.weight"):
+        init_from_blip2(tmp_path / "less", bridge())
 
 
-def test_blip2_in_one_file(tmp_path):
-    source = write_blip2(tmp_path)
-    shards = sorted(tmp_path.glob("*.safetensors"))
-    save_file({k: v for shard in shards for k, v in load_file(shard).items()}, tmp_path / "model.safetensors")
-    (tmp_path / "model.safetensors.index.json").unlink()
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_blip2_with_values_that_are_no_numbers_is_refused_before_anything_is_copied(tmp_path, value):
+    write_blip2(tmp_path)
+    change_blip2(tmp_path, "language_projection.weight", lambda old: torch.full_like(old, value))
     made = bridge()
-    init_from_blip2(tmp_path, made)
-    assert torch.equal(made.queries, source.queries)
+    before = {name: tensor.clone() for name, tensor in made.state_dict().items()}
+    with pytest.raises(WeightsCorrupt, match=r"language_projection\.weight"):
+        init_from_blip2(tmp_path, made)
+    assert all(torch.equal(before[name], tensor) for name, tensor in made.state_dict().items())
+
+
+@pytest.mark.parametrize("shards", [False, True])
+@pytest.mark.parametrize("kept", [0.0, 0.1, 0.9])
+def test_truncated_blip2_files_are_said_to_be_so(tmp_path, shards, kept):
+    write_blip2(tmp_path, shards=shards)
+    homes = {"query_tokens": "model.safetensors"}
+    if shards:
+        homes = json.loads((tmp_path / "model.safetensors.index.json").read_text())["weight_map"]
+    path = tmp_path / homes["query_tokens"]
+    path.write_bytes(path.read_bytes()[: int(kept * path.stat().st_size)])
+    with pytest.raises(WeightsCorrupt, match=path.name):
+        init_from_blip2(tmp_path, bridge())
+
+
+@pytest.mark.parametrize("content", ["{", "[]", "{}", '{"weight_map": {"a": "../other.safetensors"}}'])
+def test_blip2_with_a_broken_index_is_refused(tmp_path, content):
+    (tmp_path / "model.safetensors.index.json").write_text(content)
+    with pytest.raises(WeightsCorrupt, match=r"index\.json"):
+        init_from_blip2(tmp_path, bridge())

@@ -227,24 +227,27 @@ def test_learns_captions_of_two_images_by_heart(skip_encoder):
     batch = made.prepare(texts, ["en", "ru", "en", "ru"])
     parts = made.set_mode("bridge+lora").all
     optimiser = torch.optim.AdamW(parts, lr=1e-2)
-    for step in range(1001):
-        loss = made(images, batch)
-        if float(loss.detach()) < 0.03:
-            break
-        assert step < 1000, f"not learned: {float(loss.detach()):.3f} nats per token"
-        loss.backward()
+    for step in range(1, 1001):
+        made(images, batch).backward()
         torch.nn.utils.clip_grad_norm_(parts, 1.0)
         optimiser.step()
         optimiser.zero_grad()
+        if step % 50 == 0 and said(made, images) == texts:
+            break
     english = made.describe_patches(images, "en")
-    russian = [caption.text for caption in made.describe_patches(images, "ru")]
-    assert ([caption.text for caption in english], russian) == (texts[::2], texts[1::2])
+    assert said(made, images) == texts
     given = made.score_patches(images[:1], texts[0], "en")[0]
     assert given.token_ids == english[0].token_ids
     assert given.token_logprobs == pytest.approx(english[0].token_logprobs, abs=1e-4)
     instead = made.describe_patches(images[:1], "en", banned=["NODULE"])[0]
     assert instead.text.startswith("A small pink")
     assert "nodule" not in instead.text
+
+
+def said(made, images):
+    """Both languages of each image in turn."""
+    both = zip(*(made.describe_patches(images, name) for name in ("en", "ru")), strict=True)
+    return [caption.text for pair in both for caption in pair]
 
 
 def test_prompt_languages_train_too():

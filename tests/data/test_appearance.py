@@ -1,15 +1,21 @@
 """Drawn lesions of known area, symmetry, border and colour get the right words; strange photos get none."""
 
 import os
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
 import pytest
+from benchmarks.segmentation import main as print_scores
+from benchmarks.segmentation import score_outlines
 from PIL import Image
 
 from dermaxai.colour import to_frame
 from dermaxai.data.appearance import Appearance, find_stickers, find_vignette, measure, segment
+from dermaxai.encoders.cards import read_card
+from dermaxai.encoders.preprocess import prepare
 from dermaxai.phantom import PhantomPlan, draw_phantom, sample_plans
+from dermaxai.types import SkinImage
 from tests.data.drawn import BROWN, FRAME, RADIUS, SKIN, X, Y, comma, disc, ellipse, overlap, paint, star
 
 DATA = Path(os.environ.get("DERMAXAI_DATA", Path(__file__).parents[2] / "../shared/data"))
@@ -32,6 +38,22 @@ def words(appearance: Appearance) -> tuple:
 def in_frame(mask: np.ndarray) -> np.ndarray:
     """A mask of a photo's size in the measuring frame."""
     return to_frame(np.repeat(mask[..., None].astype(np.uint8) * 255, 3, axis=2))[..., 0] > 127
+
+
+@pytest.mark.parametrize("size", [(450, 600), (601, 450), (300, 300), (231, 300), (224, 303), (97, 150)])
+def test_the_frame_is_what_the_embedded_encoder_sees(size):
+    card = replace(read_card("demo"), mean=(0.0,) * 3, std=(1.0,) * 3)
+    pixels = np.random.default_rng(0).integers(0, 256, (*size, 3), dtype=np.uint8)
+    prepared, _ = prepare(SkinImage(pixels, "", "PNG", (), ()), card, card.image_size)
+    seen = (prepared * 255).round().byte().permute(1, 2, 0).numpy()
+    assert np.array_equal(to_frame(pixels), seen)
+
+
+def test_a_photo_of_the_frame_s_size_is_left_as_it_is():
+    pixels = np.random.default_rng(1).integers(0, 256, (FRAME, FRAME, 3), dtype=np.uint8)
+    assert np.array_equal(to_frame(pixels), pixels)
+    wide = np.pad(pixels, ((0, 0), (40, 40), (0, 0)))
+    assert np.array_equal(to_frame(wide), pixels)
 
 
 @pytest.mark.parametrize(("share", "word"), [(0.05, "small"), (0.2, "medium"), (0.45, "large")])
@@ -199,14 +221,27 @@ def test_phantoms_are_described_as_planned():
     not (DATA / "isic2017").is_dir(), reason="the ISIC 2017 masks are not beside the repository"
 )
 def test_outlines_agree_with_experts():
-    scores = []
-    for path in sorted((DATA / "isic2017" / "images").glob("*.jpg")):
-        with Image.open(path) as photo:
-            found = segment(np.asarray(photo.convert("RGB"))).mask
-        with Image.open(DATA / "isic2017" / "masks" / f"{path.stem}_segmentation.png") as drawn:
-            expert = in_frame(np.asarray(drawn.convert("L")) > 127)
-        scores.append(overlap(found, expert))
-    print(f"Dice: mean {np.mean(scores):.3f}, median {np.median(scores):.3f}, n {len(scores)}")
+    scores = score_outlines(DATA / "isic2017" / "images", DATA / "isic2017" / "masks")
     assert len(scores) == 60
     assert np.mean(scores) >= 0.78
     assert np.median(scores) >= 0.85
+
+
+def test_the_outlines_figures_are_printed(tmp_path, capsys):
+    """Two photos, of which one mask is what is found and the other is far away from it."""
+    for name in ("images", "masks"):
+        (tmp_path / name).mkdir()
+    far = (X - 80) ** 2 + (Y - 80) ** 2 < 200
+    for number, mask in enumerate((disc(0.2), far)):
+        Image.fromarray(paint(disc(0.2))).save(tmp_path / "images" / f"ISIC_{number}.png")
+        Image.fromarray(mask).save(tmp_path / "masks" / f"ISIC_{number}_segmentation.png")
+    scores = score_outlines(tmp_path / "images", tmp_path / "masks")
+    assert scores[0] > 0.9
+    assert scores[1] == 0
+    print_scores(["--images", str(tmp_path / "images"), "--masks", str(tmp_path / "masks")])
+    printed = capsys.readouterr().out
+    assert printed.startswith("2 photos\nDice mean")
+    assert f"{np.mean(scores):.3f} (95 % interval 0.000 to {scores[0]:.3f})" in printed
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(SystemExit, match="There are no photos"):
+        print_scores(["--images", str(tmp_path / "empty"), "--masks", str(tmp_path)])

@@ -1,4 +1,7 @@
-"""A hub on the loopback interface, asked by the real hub library; as a program it prints outcomes as JSON."""
+"""A hub on the loopback interface, asked by the real hub library; as a program it prints outcomes as JSON.
+
+python -m tests.encoders.loopback_hub FOLDER
+"""
 
 import hashlib
 import json
@@ -8,8 +11,17 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 
 COMMIT = "c" * 40
+OLDER = "a" * 40
 CONTENT: dict[str, bytes] = {}
+"""Of every repository but those in `OWN`."""
+OWN: dict[tuple[str, str], dict[str, bytes]] = {}
+"""(owner, commit) -> files."""
 ASKED: list[str] = []
+
+
+def files_of(owner, commit):
+    files = OWN.get((owner, commit), CONTENT)
+    return {name: data for name, data in files.items() if owner != "empty" or name == "config.json"}
 
 
 class Hub(BaseHTTPRequestHandler):
@@ -26,14 +38,16 @@ class Hub(BaseHTTPRequestHandler):
         path = self.path.partition("?")[0]
         if path.startswith("/api/models/"):
             owner, _, verb, revision = path.removeprefix("/api/models/").split("/")[:4]
-            return self.tell(owner, verb, revision)
-        owner, _, _, _, file = path.strip("/").split("/", 4)
+            return self.tell(owner.removesuffix("-t5"), verb, revision)
+        owner, _, _, revision, file = path.strip("/").split("/", 4)
+        owner = owner.removesuffix("-t5")
+        commit = OLDER if revision == OLDER else COMMIT
         if owner == "gated":
             return self.answer(403, b"", {"X-Error-Code": "GatedRepo"})
         if owner == "closed":
             return self.answer(403, b"")
-        content = CONTENT[file]
-        headers = {"X-Repo-Commit": COMMIT, "ETag": f'"{hashlib.sha256(content).hexdigest()}"'}
+        content = files_of(owner, commit)[file]
+        headers = {"X-Repo-Commit": commit, "ETag": f'"{hashlib.sha256(content).hexdigest()}"'}
         return self.answer(200, content, headers)
 
     def tell(self, owner, verb, revision):
@@ -41,9 +55,9 @@ class Hub(BaseHTTPRequestHandler):
         if owner in refusals:
             status, code = refusals[owner]
             return self.answer(status, b"{}", {"X-Error-Code": code} if code else {})
-        if revision not in (COMMIT, "main"):
+        if revision not in (COMMIT, "main") and (owner, revision) not in OWN:
             return self.answer(404, b"{}", {"X-Error-Code": "RevisionNotFound"})
-        files = {name: data for name, data in CONTENT.items() if owner != "empty" or name == "config.json"}
+        files = files_of(owner, OLDER if revision == OLDER else COMMIT)
         reply = self.siblings(owner, files) if verb == "revision" else self.tree(files)
         return self.answer(200, json.dumps(reply).encode(), {"Content-Type": "application/json"})
 
@@ -148,15 +162,108 @@ def play(folder, server):
         "folder": str(found[0].folder.relative_to(folder)),
         "record": json.loads((found[0].folder / "dermaxai.json").read_text()),
     }
+    fetch.read_card = lambda name: replace(card, revision="")
+    found = fetch.fetch(["monet"], Path(folder) / "unpinned")
+    outcomes["fetched unpinned"] = {
+        "record": json.loads((found[0].folder / "dermaxai.json").read_text()),
+        "given": found[0].revision,
+        "read again": weights.resolve(card, found[0].folder).revision,
+    }
+    outcomes["by id"] = play_ids(Path(folder))
+    outcomes["t5"] = play_t5(Path(folder))
     server.shutdown()
     server.server_close()
     attempt("down")
+    outcomes["t5"] |= play_t5_without_hub()
     hub_was_asked = len(ASKED)
     os.environ["HF_HUB_OFFLINE"] = "1"
     attempt("offline")
+    outcomes["t5"]["offline"] = ask_t5("flan-offline/tiny")
     outcomes["offline asked"] = len(ASKED) - hub_was_asked
     assert hub.is_offline()
     return outcomes
+
+
+def serve(owner, folder, commit=COMMIT):
+    OWN[owner, commit] = {path.name: path.read_bytes() for path in folder.iterdir() if path.is_file()}
+
+
+def play_ids(folder):
+    """An encoder by the id of a repository that no card knows."""
+    from dermaxai.encoders import load_encoder
+    from dermaxai.errors import DermaXAIError
+    from tests.encoders import tiny
+
+    tiny.open_clip_folder(folder / "clip")
+    serve("nocard", folder / "clip")
+    tiny.open_clip_folder(folder / "older clip", quick_gelu=True)
+    serve("nocard", folder / "older clip", OLDER)
+    outcomes = {}
+
+    def attempt(name):
+        before = len(ASKED)
+        try:
+            encoder = load_encoder(name)
+        except DermaXAIError as error:
+            outcomes[name] = {"error": type(error).__name__, "text": str(error)}
+        else:
+            card = encoder.card
+            outcomes[name] = {"card": [card.name, card.repo_id, card.revision], "revision": encoder.revision}
+        outcomes[name]["asked"] = len(ASKED) > before
+
+    # The name without a revision comes last: its first use is what pins it.
+    attempt(f"nocard/tiny@{OLDER}")
+    attempt("nocard/tiny")
+    outcomes["first"] = outcomes["nocard/tiny"]
+    attempt("nocard/tiny")
+    for name in ("missing/tiny", "gated/tiny", "good/tiny", f"nocard/tiny@{'d' * 40}"):
+        attempt(name)
+    return outcomes
+
+
+def ask_t5(source, revision=""):
+    from dermaxai.captioner.decoder import load_t5
+    from dermaxai.errors import DermaXAIError
+
+    try:
+        base = load_t5(source, revision=revision)
+    except DermaXAIError as error:
+        return {"error": type(error).__name__, "text": str(error)}
+    return {"source": base.source, "revision": base.revision, "sha256": base.sha256}
+
+
+def play_t5(folder):
+    """Safetensors, the `.bin` of ruT5 and mT5, two revisions, refusals."""
+    import torch
+    from safetensors.torch import load_file
+
+    from tests.captioner import tiny
+
+    for kind in tiny.FORMATS:
+        tiny.write_t5(folder / kind, kind)
+    (folder / "flan" / "pytorch_model.bin").write_bytes(b"not wanted")
+    state = load_file(folder / "mt5" / "model.safetensors")
+    torch.save(state, folder / "mt5" / "pytorch_model.bin")
+    (folder / "mt5" / "model.safetensors").unlink()
+    (folder / "weightless").mkdir()
+    (folder / "weightless" / "config.json").write_bytes((folder / "flan" / "config.json").read_bytes())
+    for kind in (*tiny.FORMATS, "weightless"):
+        serve(kind, folder / kind)
+    tiny.write_t5(folder / "older", "t5")
+    serve("flan", folder / "older", OLDER)
+    outcomes = {kind: ask_t5(f"{kind}/tiny") for kind in (*tiny.FORMATS, "weightless")}
+    outcomes["asked for"] = sorted({path.rpartition("/")[2] for path in ASKED if "flan/tiny/resolve" in path})
+    outcomes["pinned"] = ask_t5("flan/tiny", OLDER)
+    outcomes["pinned to the newest"] = ask_t5("flan/tiny", COMMIT)
+    outcomes["no such revision"] = ask_t5("flan/tiny", "d" * 40)
+    for owner in ("gated", "closed", "private", "missing", "broken"):
+        outcomes[owner] = ask_t5(f"{owner}-t5/tiny")
+    outcomes["impossible"] = ask_t5("a--b/tiny")
+    return outcomes
+
+
+def play_t5_without_hub():
+    return {"down": ask_t5("flan-down/tiny"), "down but cached": ask_t5("flan/tiny", OLDER)}
 
 
 if __name__ == "__main__":

@@ -16,9 +16,9 @@ from dermaxai.errors import WeightsOffline
 @pytest.fixture(scope="module")
 def outcomes(tmp_path_factory):
     """What the real hub library and this package make of a hub on the loopback interface."""
-    program = [sys.executable, str(Path(__file__).with_name("loopback_hub.py"))]
-    folder = tmp_path_factory.mktemp("hub")
-    done = subprocess.run([*program, str(folder)], capture_output=True, text=True, timeout=300, check=False)
+    program = [sys.executable, "-m", "tests.encoders.loopback_hub", str(tmp_path_factory.mktemp("hub"))]
+    home = Path(__file__).parents[2]
+    done = subprocess.run(program, capture_output=True, text=True, timeout=300, check=False, cwd=home)
     assert done.returncode == 0, done.stderr
     return json.loads(done.stdout.splitlines()[-1])
 
@@ -78,6 +78,81 @@ def test_fetch_reports_first_and_records_the_origin(outcomes):
     assert fetched["folder"] == "carried/monet"
     assert fetched["record"]["sha256"] == outcomes["good"]["sha256"]
     assert fetched["record"]["revision"] == "c" * 40
+
+
+def test_what_the_newest_was_is_kept_where_nothing_is_pinned(outcomes):
+    fetched = outcomes["fetched unpinned"]
+    assert fetched["record"]["revision"] == fetched["given"] == fetched["read again"] == "c" * 40
+
+
+# ---- hub ids without a card ------------------------------------------------------------------------
+
+
+def test_an_id_without_a_card_is_read_by_its_own_configuration(outcomes):
+    found = outcomes["by id"]["first"]
+    assert found["card"] == ["nocard/tiny", "nocard/tiny", "c" * 40]
+    assert found["revision"] == "c" * 40
+    assert outcomes["by id"]["nocard/tiny"] == {**found, "asked": False}
+
+
+def test_an_id_may_name_a_revision(outcomes):
+    found = outcomes["by id"][f"nocard/tiny@{'a' * 40}"]
+    assert found["revision"] == found["card"][2] == "a" * 40
+
+
+def test_faults_of_ids_are_told_apart(outcomes):
+    found = outcomes["by id"]
+    assert found["missing/tiny"]["error"] == "WeightsMissing"
+    assert found["gated/tiny"]["error"] == "WeightsGated"
+    assert "huggingface.co/gated/tiny" in found["gated/tiny"]["text"]
+    assert "has no revision " + "d" * 40 in found[f"nocard/tiny@{'d' * 40}"]["text"]
+    assert found["good/tiny"]["error"] == "NotSupported"
+
+
+# ---- T5 --------------------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("kind", ["t5", "flan", "mt5", "rut5"])
+def test_a_t5_comes_in_safetensors_or_in_bin(outcomes, kind):
+    found = outcomes["t5"][kind]
+    assert found.get("error") is None, found
+    assert (found["source"], found["revision"]) == (f"{kind}/tiny", "c" * 40)
+    assert len(found["sha256"]) == 64
+
+
+def test_bin_files_of_a_t5_are_fetched_only_where_there_is_nothing_better(outcomes):
+    asked = outcomes["t5"]["asked for"]
+    assert "model.safetensors" in asked
+    assert "pytorch_model.bin" not in asked
+
+
+def test_a_t5_stays_at_its_revision(outcomes):
+    found = outcomes["t5"]
+    assert found["pinned"]["revision"] == "a" * 40
+    assert found["pinned"]["sha256"] != found["flan"]["sha256"]
+    assert found["pinned to the newest"] == found["flan"]
+    assert found["no such revision"]["error"] == "WeightsMissing"
+    assert "d" * 40 in found["no such revision"]["text"]
+
+
+@pytest.mark.parametrize(
+    ("name", "error"),
+    [
+        *(("gated", "WeightsGated"), ("closed", "WeightsGated"), ("private", "WeightsGated")),
+        *(("missing", "WeightsMissing"), ("weightless", "WeightsMissing"), ("broken", "WeightsOffline")),
+        *(("down", "WeightsOffline"), ("offline", "WeightsOffline"), ("impossible", "UsageError")),
+    ],
+)
+def test_faults_of_a_t5_are_told_apart(outcomes, name, error):
+    found = outcomes["t5"][name]
+    assert found["error"] == error, found["text"]
+    assert "/tiny" in found["text"]
+    if error == "WeightsGated":
+        assert "HF_TOKEN" in found["text"]
+
+
+def test_a_cached_t5_needs_no_hub(outcomes):
+    assert outcomes["t5"]["down but cached"] == outcomes["t5"]["pinned"]
 
 
 @pytest.fixture

@@ -1,5 +1,11 @@
-"""Every published layout loads strictly: names, shapes and dtypes of the real checkpoints, no memory."""
+"""Every published layout loads strictly: names, shapes and dtypes of the real checkpoints, no memory.
 
+`layouts.json` holds a hash of each layout, so that every card is checked everywhere; the full lists, where
+they lie beside the repository, say what differs, and are checked against the hashes themselves.
+"""
+
+import fnmatch
+import hashlib
 import json
 import os
 from dataclasses import replace
@@ -9,7 +15,7 @@ import pytest
 import torch
 
 from dermaxai.encoders import hf, meta, openclip, panderm, weights
-from dermaxai.encoders.cards import read_card
+from dermaxai.encoders.cards import card_names, read_card
 from dermaxai.encoders.weights import Checkpoint, rename_prefixes
 from dermaxai.errors import WeightsMismatch
 
@@ -17,25 +23,28 @@ REPOSITORY = Path(__file__).parents[2]
 LAYOUTS = Path(os.environ.get("DERMAXAI_FACTS", REPOSITORY.parent / "shared" / "facts")) / "state_dicts"
 NOWHERE = Checkpoint(Path("nowhere"), Path("nowhere"), "")
 
-CARDS = {
-    "biomedclip": "biomedclip",
-    "dermlip_panderm_base_w_pubmed_256": "dermlip-panderm-base",
-    "dermlip_vit_b16": "dermlip-vit-b16",
-    "make_vit_b16": "make",
-    "monet_vit_l14_hf": "monet",
-    "openclip_vit_b16": "openclip-b16",
-    "openclip_vit_h14": "openclip-h14",
-    "openclip_vit_l14": "openclip-l14",
-    "panderm_base": "panderm-base",
-    "siglip2_so400m_patch14_384_hf": "siglip2-so400m-384",
-    "siglip_so400m_patch14_384_hf": "siglip-so400m-384",
-    "unimed_clip_vit_b16": "unimed-clip-b16",
-    "unimed_clip_vit_b16_upstream_layout": "unimed-clip-b16",
-    "whylesionclip_vit_l14": "whylesionclip",
-}
-"""Layout -> card whose geometry it must fit, without any folder."""
+PAIRS = [
+    ("biomedclip", "biomedclip"),
+    ("dermlip_panderm_base_w_pubmed_256", "dermlip-panderm-base"),
+    ("dermlip_vit_b16", "dermlip-vit-b16"),
+    ("make_vit_b16", "make"),
+    ("make_vit_b16", "o-make"),
+    ("monet_vit_l14_hf", "monet"),
+    ("openclip_vit_b16", "openclip-b16"),
+    ("openclip_vit_h14", "openclip-h14"),
+    ("openclip_vit_l14", "openclip-l14"),
+    ("panderm_base", "panderm-base"),
+    ("siglip2_so400m_patch14_384_hf", "siglip2-so400m-384"),
+    ("siglip_so400m_patch14_384_hf", "siglip-so400m-384"),
+    ("unimed_clip_vit_b16", "unimed-clip-b16"),
+    ("unimed_clip_vit_b16_upstream_layout", "unimed-clip-b16"),
+    ("whylesionclip_vit_l14", "whylesionclip"),
+]
+"""Layout and card whose geometry it must fit, without any folder. O-MAKE is MAKE trained on, same layout."""
+HASHES = json.loads(Path(__file__).with_name("layouts.json").read_text())
+"""Layout -> `hash_of` what a module must hold to take it."""
 
-pytestmark = pytest.mark.skipif(not LAYOUTS.is_dir(), reason="needs facts/state_dicts beside the repository")
+each_pair = pytest.mark.parametrize(("name", "card_name"), PAIRS, ids=lambda value: str(value))
 
 
 @pytest.fixture(autouse=True)
@@ -54,15 +63,46 @@ def layout(name):
     }
 
 
+def hash_of(tensors):
+    """sha256 of the sorted lines 'key shape dtype', such as 'visual.conv1.weight 768x3x16x16 float32'."""
+    lines = [
+        f"{key} {'x'.join(map(str, tensor.shape)) or '-'} {str(tensor.dtype).removeprefix('torch.')}"
+        for key, tensor in tensors.items()
+    ]
+    return hashlib.sha256("\n".join(sorted(lines)).encode()).hexdigest()
+
+
+def taken(card, state):
+    """The tensors of a file that go into the module, under the module's names."""
+    renamed = rename_prefixes(state, card.renamed_prefixes)
+    dropped = card.dropped_weight_keys
+    return {key: v for key, v in renamed.items() if not any(fnmatch.fnmatchcase(key, p) for p in dropped)}
+
+
+def panderm_outline(card):
+    """The few tensors from which a PanDerm tower's geometry is read, as its card and paper have them."""
+    prefix, width = "visual." if card.has_text else "", card.width
+    shapes = {
+        "cls_token": (1, 1, width),
+        "patch_embed.proj.weight": (width, 3, card.patch_size, card.patch_size),
+        "blocks.0.mlp.fc1.weight": (4 * width, width),
+        "blocks.11.norm1.weight": (width,),
+    }
+    return {prefix + key: torch.empty(shape, device="meta") for key, shape in shapes.items()}
+
+
+def build(card, state):
+    if card.adapter == "hf":
+        return hf.build(card, hf.model_config(card, NOWHERE.folder))
+    if card.adapter == "panderm":
+        config = openclip.model_config(card, NOWHERE.folder) if card.has_text else card.config
+        return panderm.build(card, config, state, NOWHERE)
+    return openclip.build(card, openclip.model_config(card, NOWHERE.folder), NOWHERE.folder)
+
+
 def load(card, state):
     state = rename_prefixes(state, card.renamed_prefixes)
-    if card.adapter == "hf":
-        module = hf.build(card, hf.model_config(card, NOWHERE.folder))
-    elif card.adapter == "panderm":
-        config = openclip.model_config(card, NOWHERE.folder) if card.has_text else card.config
-        module = panderm.build(card, config, state, NOWHERE)
-    else:
-        module = openclip.build(card, openclip.model_config(card, NOWHERE.folder), NOWHERE.folder)
+    module = build(card, state)
     return meta.fill(module, state, dropped=card.dropped_weight_keys, what=card.name, dtype=torch.float32)
 
 
@@ -70,9 +110,34 @@ def tower_of(card, module):
     return {"hf": hf, "panderm": panderm, "openclip": openclip}[card.adapter].tower_of(module)
 
 
-@pytest.mark.parametrize("name", list(CARDS))
-def test_layout_fits_its_card(name):
-    card, state = read_card(CARDS[name]), layout(name)
+def test_every_card_has_a_layout():
+    assert {card for _, card in PAIRS} == set(card_names()) - {"demo"}
+    assert {layout for layout, _ in PAIRS} == set(HASHES)
+
+
+@each_pair
+def test_a_module_made_from_the_card_alone_holds_the_layout(name, card_name):
+    card = read_card(card_name)
+    module = build(card, panderm_outline(card))
+    assert hash_of(module.state_dict()) == HASHES[name]
+
+
+@each_pair
+def test_the_hash_is_that_of_the_published_layout(name, card_name):
+    assert hash_of(taken(read_card(card_name), layout(name))) == HASHES[name]
+
+
+def test_the_hash_sees_names_shapes_and_types():
+    plain = {"a": torch.zeros(2, 3), "b": torch.zeros(())}
+    assert hash_of(plain) == hash_of(dict(reversed(plain.items())))
+    others = [{**plain, "a": torch.zeros(3, 2)}, {**plain, "b": torch.zeros((), dtype=torch.float16)}]
+    others += [{"a": plain["a"]}, {**plain, "c": plain["b"]}, {"a": plain["a"], "c": plain["b"]}]
+    assert len({hash_of(plain), *map(hash_of, others)}) == 1 + len(others)
+
+
+@each_pair
+def test_layout_fits_its_card(name, card_name):
+    card, state = read_card(card_name), layout(name)
     tower = tower_of(card, load(card, state))
     assert (tower.width, tower.patch) == (card.width, card.patch_size)
     assert tower.grid == card.grid
@@ -80,9 +145,9 @@ def test_layout_fits_its_card(name):
     assert card.width % parts.heads == 0
 
 
-@pytest.mark.parametrize("name", list(CARDS))
-def test_one_missing_or_extra_tensor_is_refused(name):
-    card, state = read_card(CARDS[name]), layout(name)
+@each_pair
+def test_one_missing_or_extra_tensor_is_refused(name, card_name):
+    card, state = read_card(card_name), layout(name)
     # The last block's second norm: every layout calls it differently, all end like this.
     missing = next(key for key in state if key.endswith((".norm2.bias", ".ln_2.bias", ".layer_norm2.bias")))
     with pytest.raises(WeightsMismatch, match="missing"):

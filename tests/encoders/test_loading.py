@@ -1,25 +1,22 @@
 """Names, folders, files, and configurations that do not fit."""
 
 import json
-import math
 import os
 import shutil
 import subprocess
 import sys
 from dataclasses import replace
 from pathlib import Path
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
 import torch
 
-from dermaxai.encoders import ADAPTERS, activation, load_encoder
+from dermaxai.encoders import ADAPTERS, load_encoder
 from dermaxai.encoders.cards import KINDS, card_names, read_card
 from dermaxai.encoders.folders import card_of_folder
 from dermaxai.errors import (
     NotSupported,
-    ShapeError,
     UnknownName,
     WeightsCorrupt,
     WeightsMismatch,
@@ -86,12 +83,18 @@ def test_weights_of_another_width_are_refused(folder):
         load_encoder(folder)
 
 
-def test_exotic_towers_are_named(folder):
-    change_config(folder, vision_cfg={"attentional_pool": True})
-    with pytest.raises((NotSupported, WeightsMismatch)):
-        load_encoder(folder)
-    change_config(folder, vision_cfg={"attentional_pool": False}, preprocess_cfg={"resize_mode": "longest"})
+def test_exotic_towers_are_named(tmp_path, folder):
+    tiny.open_clip_folder(tmp_path / "exotic", attentional_pool=True)
+    with pytest.raises(NotSupported, match="attentional pooling"):
+        load_encoder(tmp_path / "exotic")
+    change_config(folder, preprocess_cfg={"resize_mode": "longest"})
     with pytest.raises(NotSupported, match="longest"):
+        load_encoder(folder)
+
+
+def test_a_configuration_of_an_exotic_tower_does_not_fit_plain_weights(folder):
+    change_config(folder, vision_cfg={"attentional_pool": True})
+    with pytest.raises(WeightsMismatch, match=r"missing: visual\.attn_pool"):
         load_encoder(folder)
 
 
@@ -116,47 +119,6 @@ def test_the_card_s_activation_overrides_the_configuration(folder):
     other = load_encoder(replace(card, activation="quick_gelu"), folder).encode(images)[0].pooled
     assert torch.equal(plain, same)
     assert not torch.allclose(plain, other, atol=1e-4)
-
-
-class Matching:
-    """An encoder whose photo i agrees with text i by the cosine `agreement`."""
-
-    logit_scale = 10.0
-
-    def __init__(self, agreement):
-        self.pooled = agreement * torch.eye(4) + (1 - agreement**2) ** 0.5 * torch.eye(4).roll(1, 0)
-
-    def encode_text(self, texts):
-        return torch.eye(4)
-
-    def encode(self, images):
-        return [SimpleNamespace(pooled=self.pooled[index]) for index in images]
-
-
-@pytest.mark.parametrize("truth", ["gelu", "quick_gelu"])
-def test_activation_check_prefers_the_better_match(truth):
-    verdict = activation.compare_activations(
-        lambda choice: Matching(0.9 if choice == truth else 0.6), range(4), ["text"] * 4, range(4)
-    )
-    assert verdict.better == truth
-    right, wrong = (verdict.gelu, verdict.quick_gelu)[:: 1 if truth == "gelu" else -1]
-    logits = torch.tensor([9.0, 10 * 0.19**0.5, 0, 0])
-    assert right == pytest.approx(float(logits.log_softmax(0)[0]), abs=1e-5)
-    assert right > wrong
-    assert right > verdict.chance == -math.log(4)
-    assert verdict.margin == pytest.approx(right - wrong)
-    assert str(verdict).startswith(f"{truth} fits better on 4 pairs")
-
-
-def test_activation_check_by_card(folder):
-    images = [tiny.photo(70, 70, seed) for seed in range(3)]
-    verdict = activation.check_activation(
-        card_of_folder(folder), images, tiny.TEXTS, [0, 1, 2], source=folder
-    )
-    assert verdict.gelu != verdict.quick_gelu
-    assert verdict.pairs == 3
-    with pytest.raises(ShapeError, match="2 labels"):
-        activation.check_activation(card_of_folder(folder), images, tiny.TEXTS, [0, 1], source=folder)
 
 
 def test_text_configuration_of_the_folder_comes_before_the_card_s(tmp_path):

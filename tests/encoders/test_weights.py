@@ -11,7 +11,9 @@ import pytest
 import torch
 from safetensors.torch import save_file
 from torch import nn
+from typer.testing import CliRunner
 
+from dermaxai.cli import app
 from dermaxai.encoders.cards import read_card
 from dermaxai.encoders.weights import (
     convert,
@@ -23,7 +25,7 @@ from dermaxai.encoders.weights import (
     rename_prefixes,
     resolve,
 )
-from dermaxai.errors import WeightsCorrupt, WeightsMismatch, WeightsMissing, WeightsUnsafe
+from dermaxai.errors import UsageError, WeightsCorrupt, WeightsMismatch, WeightsMissing, WeightsUnsafe
 
 TENSORS = {"layer.weight": torch.arange(6.0).reshape(2, 3), "layer.bias": torch.ones(2)}
 
@@ -237,6 +239,53 @@ def test_conversion_keeps_tensors_and_origin(tmp_path):
     assert metadata(made)["source_sha256"] == hash_file(tmp_path / "x.pt")
     assert metadata(made)["source"] == "x.pt"
     assert [path.name for path in made.parent.iterdir()] == ["x.safetensors"]
+
+
+def test_conversion_never_unpickles_code(tmp_path):
+    trace = tmp_path / "it ran"
+    torch.save({"state_dict": TENSORS, "extra": Dangerous(trace)}, tmp_path / "x.pt")
+    with pytest.raises(WeightsUnsafe, match=hash_file(tmp_path / "x.pt")):
+        convert(tmp_path / "x.pt", tmp_path / "x.safetensors")
+    assert not trace.exists()
+    assert not (tmp_path / "x.safetensors").exists()
+
+
+def test_a_file_rewritten_as_the_refusal_says_is_accepted(tmp_path):
+    card = replace(read_card("panderm-base"), weights="x.pth")
+    torch.save({"state_dict": TENSORS, "extra": Dangerous(tmp_path / "it ran")}, tmp_path / "x.pth")
+    card = replace(card, sha256=hash_file(tmp_path / "x.pth"))
+    made = {"source_sha256": card.sha256}
+    save_file(TENSORS, tmp_path / "rewritten.safetensors", metadata=made)
+    assert resolve(card, tmp_path / "rewritten.safetensors").sha256
+
+
+@pytest.mark.parametrize(
+    ("source", "target", "error"),
+    [
+        ("x.safetensors", "y.safetensors", UsageError),
+        ("x.pt", "y.pt", UsageError),
+        ("nowhere.pt", "y.safetensors", WeightsMissing),
+    ],
+)
+def test_conversions_that_make_no_sense_are_refused(tmp_path, source, target, error):
+    torch.save(TENSORS, tmp_path / "x.pt")
+    with pytest.raises(error):
+        convert(tmp_path / source, tmp_path / target)
+
+
+def test_conversion_from_the_command_line(tmp_path):
+    torch.save({"state_dict": TENSORS}, tmp_path / "x.pt")
+    made = tmp_path / "x.safetensors"
+    done = CliRunner().invoke(app, ["models", "convert", str(tmp_path / "x.pt"), str(made)])
+    assert done.exit_code == 0, done.output
+    assert done.stdout == f"{made}\t{hash_file(tmp_path / 'x.pt')}\n"
+    assert same(read_state_dict(made))
+    (tmp_path / "x.pt").write_bytes(pickle.dumps(Dangerous(tmp_path / "it ran")))
+    words = ["models", "convert", str(tmp_path / "x.pt"), str(tmp_path / "y.safetensors")]
+    done = CliRunner().invoke(app, words)
+    assert done.exit_code == 3
+    assert "more than tensors" in done.stderr
+    assert not (tmp_path / "it ran").exists()
 
 
 def test_configuration_that_is_no_table_is_refused(tmp_path):

@@ -1,7 +1,6 @@
 """The frame of every method: hooks that leave, modes that come back, grids, prompts, the table."""
 
 import threading
-import time
 from contextlib import suppress
 
 import numpy as np
@@ -70,7 +69,6 @@ def test_grid_is_row_major():
         to_grid(torch.arange(5.0), (2, 3))
 
 
-def test_reading_the_table_is_quick():
-    begin = time.perf_counter()
-    assert list(METHODS)
-    assert time.perf_counter() - begin < 0.1
+def test_reading_the_table_loads_nothing_heavy(heavy_after):
+    assert heavy_after("from dermaxai.explain import METHODS; assert list(METHODS)") == []
+    assert "torch" in heavy_after("from dermaxai.explain import METHODS; METHODS.load('evidence')")

@@ -155,62 +155,69 @@ def test_dropout_does_not_reach_the_maps():
     assert all((one.values == other.values).all() for one, other in zip(wanted, found, strict=True))
 
 
-LEARNED = 0.05
-"""Nats per token below which the planted captioner reads its word off the mark."""
-
-
 @pytest.fixture(scope="module")
 def planted():
     """A captioner that learned to read one word off one marked patch among noise."""
     made = tiny.captioner(bridge=tiny.bridge_config(hidden=32))
     generator = torch.Generator().manual_seed(3)
     mark = torch.randn(2, tiny.WIDTH, generator=generator) * 2
-    batch = made.prepare(["A large nodule.", "A small nodule."], ["en", "en"])
+    batch = made.prepare(SAYINGS, ["en", "en"])
     parts = made.set_mode("bridge+lora").all
     optimiser = torch.optim.AdamW(parts, lr=5e-3)
-    losses = [1.0]
-    while np.mean(losses[-20:]) > LEARNED:
-        assert len(losses) < 1500, f"not learned: {np.mean(losses[-20:]):.3f} nats per token"
+    for step in range(1, 1001):
         images, _ = marked(mark, [0, 1] * 4, generator)
-        loss = made(images, batch.pick([0, 1] * 4))
-        loss.backward()
+        made(images, batch.pick([0, 1] * 4)).backward()
         torch.nn.utils.clip_grad_norm_(parts, 1.0)
         optimiser.step()
         optimiser.zero_grad()
-        losses.append(float(loss.detach()))
+        if step >= 150 and step % 50 == 0 and reads(made, mark, generator):
+            break
+    else:
+        pytest.fail("The captioner has not learned to read the mark.")
     made.requires_grad_(False).eval()
     mean = torch.cat([marked(mark, [0, 1] * 50, generator)[0]]).mean(0)
     return made, mark, mean
 
 
+SAYINGS = ["A large nodule.", "A small nodule."]
+
+
+def reads(made, mark, generator):
+    """Whether it says the right word of 32 new photos."""
+    images, _ = marked(mark, [0, 1] * 16, generator)
+    return [one.text for one in made.describe_patches(images)] == SAYINGS * 16
+
+
 def marked(mark, kinds, generator):
-    images = torch.randn(len(kinds), tiny.PATCHES, tiny.WIDTH, generator=generator) * 0.5
+    skin = torch.randn(tiny.WIDTH, generator=torch.Generator().manual_seed(8))
+    images = skin + torch.randn(len(kinds), tiny.PATCHES, tiny.WIDTH, generator=generator) * 0.2
     places = torch.randint(tiny.PATCHES, (len(kinds),), generator=generator)
     for image, kind, place in zip(images, kinds, places.tolist(), strict=True):
         image[place] = mark[kind]
     return images, places
 
 
-@pytest.mark.parametrize("product", ["gradient_x_difference", "integrated"])
-def test_finds_the_patch_that_decides_the_word(planted, product):
-    """Of nine patches the marked one comes out on top in at least half of 32 photos; chance is a ninth.
+@pytest.mark.parametrize(("product", "most"), [("gradient_x_difference", 3.0), ("integrated", 2.0)])
+def test_finds_the_patch_that_decides_the_word(planted, product, most):
+    """The marked one of nine patches ranks near the top over 64 photos; by chance 4 stand before it.
 
-    Sixteen hits of 32 by chance have a probability of 1e-7, so that neither machine nor seed decides.
+    The mean of 64 chance ranks has a standard deviation of 0.32, so that neither machine nor seed decides.
     """
     made, mark, mean = planted
-    kinds = [0, 1] * 16
+    kinds = [0, 1] * 32
     images, places = marked(mark, kinds, torch.Generator().manual_seed(4))
-    hits = 0
+    before = []
     for image, kind, place in zip(images, kinds, places.tolist(), strict=True):
         photo = replace(tiny.encoded(), patches=image)
         model, _, _ = scene(made)
-        caption = made.score(photo, ("A large nodule.", "A small nodule.")[kind])
+        caption = made.score(photo, SAYINGS[kind])
         target = Target("word", caption.words[1].text, word=1)
         (heat,) = WordEvidence(product=product).explain(
             replace(model, caption=caption, mean_patches=mean), photo, [target]
         )
-        hits += int(heat.values.argmax()) == place
-    assert hits >= 16
+        before.append(int((heat.values > heat.values.ravel()[place]).sum()))
+    print(f"{product}: {np.mean(before):.2f} patches before the marked one, 4 by chance")
+    assert np.mean(before) < most
 
 
 def test_the_word_that_depends_on_the_image_is_told_from_those_that_do_not(planted):

@@ -10,10 +10,11 @@ from dermaxai.training.muon import ADAM_SIZE, Muon, orthogonalise
 @pytest.mark.parametrize("shape", [(8, 8), (6, 20), (20, 6), (3, 8, 8)])
 def test_singular_values_come_near_one(shape):
     given = torch.randn(*shape, generator=torch.Generator().manual_seed(1)) * 30
-    values = torch.linalg.svdvals(orthogonalise(given))
-    assert float(values.min()) > 0.3
-    assert float(values.max()) < 1.3
-    assert torch.linalg.svdvals(given).max() / torch.linalg.svdvals(given).min() > 2
+    left, values, right = torch.linalg.svd(given, full_matrices=False)
+    values = torch.linspace(3.0, 1.0, values.shape[-1]) * 30
+    found = torch.linalg.svdvals(orthogonalise((left * values) @ right))
+    assert float(found.min()) > 0.6
+    assert float(found.max()) < 1.3
 
 
 def test_singular_vectors_stay():
@@ -60,4 +61,4 @@ def test_it_arrives():
         optimiser.zero_grad()
         (weight @ inputs - wanted @ inputs).square().mean().backward()
         optimiser.step()
-    assert float((weight.detach() - wanted).abs().max()) < 0.1
+    assert float((weight.detach() - wanted).norm() / wanted.norm()) < 0.1

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections.abc import Mapping
 from pathlib import Path
@@ -13,7 +12,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from dermaxai.captioner.config import LoraSettings
-from dermaxai.encoders.weights import read_state_dict
+from dermaxai.encoders.weights import read_json, read_state_dict
 from dermaxai.errors import NotSupported, SettingError, WeightsMismatch, WeightsMissing
 from dermaxai.registry import check_name
 
@@ -83,14 +82,23 @@ class Adapters:
             return
         for parent, name, layer in self._layers():
             base = layer.base_layer
-            self._set_aside.append((parent, name, layer, base.weight.data))
-            base.weight.data = base.weight.data + layer.get_delta_weight(self.active).detach()
+            weight = base.weight.data
+            self._set_aside.append((parent, name, layer, weight))
+            if self.active in layer.lora_A:
+                base.weight.data = (weight + layer.get_delta_weight(self.active).detach()).to(weight.dtype)
             setattr(parent, name, base)
 
     def unmerge(self) -> None:
-        """Take a merged adapter out again; base and adapter are bit for bit what they were."""
+        """Take a merged adapter out again; base and adapter are bit for bit what they were.
+
+        Where the model was moved or cast in between, they are what they were, moved and cast likewise.
+        """
         for parent, name, layer, weight in self._set_aside:
-            layer.base_layer.weight.data = weight
+            # While merged, neither is part of the model, and `.to()` passes them by.
+            merged = layer.base_layer.weight
+            if (merged.device, merged.dtype) != (weight.device, weight.dtype):
+                layer.to(merged.device, merged.dtype)
+            layer.base_layer.weight.data = weight.to(merged.device, merged.dtype)
             setattr(parent, name, layer)
         self._set_aside.clear()
 
@@ -157,7 +165,7 @@ def read_adapter(adapters: Adapters, name: str, folder: Path) -> None:
             raise WeightsMissing(
                 f"No '{file}' in '{folder}'.", hint="A PEFT adapter in safetensors is expected."
             )
-    settings = _settings_of(json.loads((folder / _CONFIG).read_text(encoding="utf-8")))
+    settings = _settings_of(read_json(folder / _CONFIG))
     state = read_state_dict(folder / _WEIGHTS)
     adapters.add(name, settings)
     adapters.load(name, state)

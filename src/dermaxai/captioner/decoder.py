@@ -18,8 +18,8 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from dermaxai.captioner.sources import folder_of, read_weights
-from dermaxai.encoders.weights import hash_file, load_strictly
-from dermaxai.errors import NotSupported, SettingError, WeightsMismatch, WeightsMissing
+from dermaxai.encoders.weights import hash_file, load_strictly, read_json
+from dermaxai.errors import NotSupported, SettingError, WeightsCorrupt, WeightsMismatch, WeightsMissing
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase, T5Config, T5ForConditionalGeneration
@@ -70,7 +70,7 @@ def load_t5(
 
 
 def read_t5_config(folder: Path) -> T5Config:
-    """The `config.json` of a folder. Raises: WeightsMissing, NotSupported."""
+    """The `config.json` of a folder. Raises: WeightsMissing, WeightsCorrupt, NotSupported."""
     from transformers import AutoConfig
 
     path = folder / "config.json"
@@ -78,22 +78,33 @@ def read_t5_config(folder: Path) -> T5Config:
         raise WeightsMissing(
             f"No config.json in '{folder}'.", hint="Copy it from where the weights are from."
         )
-    kind = json.loads(path.read_text(encoding="utf-8")).get("model_type")
+    kind = str(read_json(path).get("model_type"))
     if kind not in _FAMILY:
         raise NotSupported(f"A decoder of type '{kind}' is not supported; known: {', '.join(_FAMILY)}.")
-    config = AutoConfig.from_pretrained(folder, local_files_only=True)
+    try:
+        config = AutoConfig.from_pretrained(folder, local_files_only=True)
+    except Exception as error:  # whatever the library's checks of each field raise
+        raise _unreadable(path, error) from error
     if config.decoder_start_token_id is None:
         config.decoder_start_token_id = config.pad_token_id
     return config
 
 
 def load_tokenizer(folder: Path) -> PreTrainedTokenizerBase:
-    """The tokenizer of a folder, SentencePiece or fast. Raises: WeightsMissing."""
+    """The tokenizer of a folder, SentencePiece or fast. Raises: WeightsMissing, WeightsCorrupt."""
     from transformers import AutoTokenizer
 
     if not any((folder / name).is_file() for name in ("tokenizer.json", "spiece.model")):
         raise WeightsMissing(f"No tokenizer.json and no spiece.model in '{folder}'.")
-    return AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    try:
+        return AutoTokenizer.from_pretrained(folder, local_files_only=True)
+    except Exception as error:  # the tokenizers library raises plain Exception
+        raise _unreadable(folder, error) from error
+
+
+def _unreadable(path: Path, error: Exception) -> WeightsCorrupt:
+    first_line = (str(error) or type(error).__name__).splitlines()[0]
+    return WeightsCorrupt(f"{path} cannot be read: {first_line}.", hint="Download it again.")
 
 
 def build_t5(

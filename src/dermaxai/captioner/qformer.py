@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-import json
+import contextlib
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, Literal
@@ -14,6 +14,7 @@ from torch import Tensor, nn
 from transformers import Blip2QFormerConfig, Blip2QFormerModel
 
 from dermaxai.captioner.config import BridgeConfig
+from dermaxai.captioner.sources import weight_map
 from dermaxai.errors import ShapeError, WeightsCorrupt, WeightsMismatch, WeightsMissing
 
 Attention = Literal["sdpa", "eager"]
@@ -151,10 +152,9 @@ def _depends_on_width(name: str) -> bool:
 def _shards(folder: Path) -> dict[str, Path]:
     index, single = folder / "model.safetensors.index.json", folder / "model.safetensors"
     if index.is_file():
-        table = json.loads(index.read_text(encoding="utf-8"))["weight_map"]
-        return {key: folder / file for key, file in table.items()}
+        return weight_map(index)
     if single.is_file():
-        with safe_open(single, "pt") as file:
+        with _opened(single) as file:
             return dict.fromkeys(file.keys(), single)
     raise WeightsMissing(
         f"No model.safetensors and no model.safetensors.index.json in '{folder}'.",
@@ -170,11 +170,23 @@ def _read_tensors(homes: dict[str, Path], wanted: dict[str, str]) -> Iterator[tu
     for path, keys in by_file.items():
         if not path.is_file():
             raise WeightsMissing(f"The index names '{path.name}', which is not in '{path.parent}'.")
-        try:
-            with safe_open(path, "pt") as file:
-                for key in keys:
-                    yield wanted[key], file.get_tensor(key)
-        except SafetensorError as error:
-            raise WeightsCorrupt(
-                f"'{path.name}' cannot be read: {error}.", hint="Download it again."
-            ) from error
+        with _opened(path) as file:
+            for key in keys:
+                yield wanted[key], _finite(key, file.get_tensor(key))
+
+
+@contextlib.contextmanager
+def _opened(path: Path) -> Iterator[Any]:
+    try:
+        with safe_open(path, "pt") as file:
+            yield file
+    except (SafetensorError, OSError) as error:
+        raise WeightsCorrupt(f"'{path.name}' cannot be read: {error}.", hint="Download it again.") from error
+
+
+def _finite(name: str, tensor: Tensor) -> Tensor:
+    if not torch.isfinite(tensor).all():
+        raise WeightsCorrupt(
+            f"BLIP-2 tensor '{name}' holds NaN or infinite values.", hint="Download the file again."
+        )
+    return tensor

@@ -3,16 +3,16 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Iterable
 from pathlib import Path
 
 import torch
 from torch import Tensor
 
-from dermaxai.encoders.hub import is_offline
-from dermaxai.encoders.weights import hash_file, read_state_dict
-from dermaxai.errors import UsageError, WeightsCorrupt, WeightsGated, WeightsMissing, WeightsOffline
+from dermaxai.encoders.cards import is_hub_id
+from dermaxai.encoders.hub import Wanted, is_offline, translated
+from dermaxai.encoders.weights import hash_file, read_json, read_state_dict
+from dermaxai.errors import UsageError, WeightsCorrupt, WeightsMissing
 
 _SMALL_FILES = ["*.json", "*.model", "*.txt"]
 _LAYOUTS = (
@@ -26,45 +26,41 @@ _LAYOUTS = (
 def folder_of(source: str | Path, *, revision: str = "", offline: bool = False) -> tuple[Path, str]:
     """The folder that holds `source`, and the commit it is at ('' for a plain folder).
 
-    Safetensors are preferred; `.bin` files are fetched only where there are none.
+    Safetensors are preferred; `.bin` files are fetched only where there are none, at the same commit.
     Raises: UsageError, WeightsMissing, WeightsGated, WeightsOffline.
     """
     if Path(source).is_dir():
         return Path(source), ""
-    if str(source).count("/") != 1 or str(source).startswith((".", "/", "~")):
+    if not is_hub_id(str(source)) or "@" in str(source):
         raise UsageError(f"'{source}' is neither a folder nor a hub id such as 'google-t5/t5-small'.")
     folder = _snapshot(str(source), revision, [*_SMALL_FILES, "model*.safetensors"], offline=offline)
-    if not any((folder / name).is_file() for name in _LAYOUTS):
-        folder = _snapshot(str(source), revision, [*_SMALL_FILES, "pytorch_model*.bin"], offline=offline)
+    if not _has_weights(folder):
+        patterns = [*_SMALL_FILES, "pytorch_model*.bin"]
+        folder = _snapshot(str(source), folder.name, patterns, offline=offline)
+    if not _has_weights(folder):
+        raise WeightsMissing(
+            f"'{source}' holds no weights at {folder.name}; expected one of {', '.join(_LAYOUTS)}.",
+            hint=f"See https://huggingface.co/{source}; other formats are not read.",
+        )
     return folder, folder.name
 
 
-def _snapshot(source: str, revision: str, patterns: list[str], *, offline: bool) -> Path:
-    from huggingface_hub import errors, snapshot_download
+def _has_weights(folder: Path) -> bool:
+    return any((folder / name).is_file() for name in _LAYOUTS)
 
-    try:
-        return Path(
-            snapshot_download(
-                source,
-                revision=revision or None,
-                allow_patterns=patterns,
-                local_files_only=is_offline(offline=offline),
-            )
+
+def _snapshot(source: str, revision: str, patterns: list[str], *, offline: bool) -> Path:
+    from huggingface_hub import snapshot_download
+
+    wanted = Wanted(source, revision, source, "weights and tokenizer", "Connect, or give a local folder.")
+    with translated(wanted):
+        folder = snapshot_download(
+            source,
+            revision=revision or None,
+            allow_patterns=patterns,
+            local_files_only=is_offline(offline=offline),
         )
-    except errors.GatedRepoError as error:
-        raise WeightsGated(
-            f"The hub wants an agreement before it gives out '{source}'.",
-            hint=f"Accept it at https://huggingface.co/{source}, then `hf auth login`.",
-        ) from error
-    except (errors.RepositoryNotFoundError, errors.RevisionNotFoundError) as error:
-        raise WeightsMissing(
-            f"The hub has no '{source}' at revision '{revision or 'main'}'.", hint="Check the spelling."
-        ) from error
-    except (errors.LocalEntryNotFoundError, errors.OfflineModeIsEnabled) as error:
-        raise WeightsOffline(
-            f"'{source}' is not in this machine's cache, and the hub cannot be asked.",
-            hint="Connect once, or give a local folder.",
-        ) from error
+    return Path(folder)
 
 
 def read_weights(folder: Path) -> tuple[dict[str, Tensor], str]:
@@ -92,8 +88,7 @@ def _weight_files(folder: Path) -> list[Path]:
             continue
         if path.suffix != ".json":
             return [path]
-        table = json.loads(path.read_text(encoding="utf-8"))["weight_map"]
-        shards = [folder / file for file in sorted(set(table.values()))]
+        shards = sorted(set(weight_map(path).values()))
         for shard in shards:
             if not shard.is_file():
                 raise WeightsMissing(f"'{name}' names '{shard.name}', which is not in '{folder}'.")
@@ -102,6 +97,20 @@ def _weight_files(folder: Path) -> list[Path]:
         f"No weights in '{folder}'.",
         hint=f"Expected one of {', '.join(_LAYOUTS)}; other formats are not read.",
     )
+
+
+def weight_map(index: Path) -> dict[str, Path]:
+    """Which file holds which tensor, as the index of a sharded checkpoint says. Raises: WeightsCorrupt."""
+    table = read_json(index).get("weight_map")
+    if not isinstance(table, dict) or not table or not all(map(_is_plain_name, table.values())):
+        raise WeightsCorrupt(
+            f"{index} holds no 'weight_map' from tensors to files beside it.", hint="Download it again."
+        )
+    return {str(name): index.parent / file for name, file in table.items()}
+
+
+def _is_plain_name(file: object) -> bool:
+    return isinstance(file, str) and file not in ("", "..") and Path(file).name == file
 
 
 def hash_of_files(paths: Iterable[Path]) -> str:

@@ -11,7 +11,6 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from dermaxai.errors import DermaXAIError
-    from dermaxai.types import Language
 
 PIPED_WIDTH = 200
 """Columns of a table that no terminal bounds."""
@@ -67,11 +66,12 @@ def talk_console() -> Console:
     return Console(stderr=True)
 
 
-def give_notice(language: Language) -> None:
-    """What this is not, on stderr."""
-    from dermaxai.i18n import catalogue
+def give_notice() -> None:
+    """What a caption is not, on stderr, in every language: whoever reads it may know only one."""
+    from dermaxai.i18n import LANGUAGES, catalogue
 
-    talk(f"DermaXAI: {catalogue(language).text('notice')}.")
+    for language in LANGUAGES:
+        talk(f"DermaXAI: {catalogue(language).text('notice.caption')}.")
 
 
 def complain(error: DermaXAIError, about: str = "") -> None:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, Annotated, final
 
 import typer
 
+from dermaxai.commands.checks import FAILED, MISSING, check_file, exit_code, tell_missing
 from dermaxai.commands.console import give_notice, say, talk, talk_console
 from dermaxai.commands.options import Choice, Style, grouped
 from dermaxai.errors import UsageError
@@ -18,6 +19,7 @@ if TYPE_CHECKING:
     from collections.abc import Callable
 
     from dermaxai.bulk import Kind, Row, RowFile
+    from dermaxai.pipeline import Model
     from dermaxai.types import Language
 
 
@@ -36,6 +38,9 @@ class Printed:
         """Nothing printed is remembered."""
         return False
 
+    def check_weights(self, model: Model) -> None:
+        """Rows on stdout come from one model."""
+
     def write(self, row: Row) -> None:
         """One line."""
         say(self._format(row, self._kind))
@@ -52,7 +57,12 @@ def describe(
     as_csv: Annotated[bool, typer.Option("--csv", help="CSV with a header line.")] = False,
     output: Annotated[Path | None, typer.Option("--output", "-o", help="File instead of stdout.")] = None,
     resume: Annotated[
-        bool, typer.Option("--resume", help="Continue the output file; failed photos are tried again.")
+        bool,
+        typer.Option(
+            "--resume",
+            help="Continue the output file: photos in it, known by their resolved path, are left out, failed "
+            "ones are tried again. Rows of other weights are an error.",
+        ),
     ] = False,
 ) -> None:
     """Write a caption for every photo; one bad file does not stop the rest."""
@@ -62,18 +72,20 @@ def describe(
     kind = _kind(output, as_json=style.as_json, as_csv=as_csv)
     if resume and output is None:
         raise UsageError("--resume continues a file.", hint="Name it with -o.")
-    give_notice(style.lang)
     found = find_images(photos)
     if not found:
         raise UsageError("There is no photo in what was given.", hint="Name photos, or a folder of photos.")
+    choice.check()
+    if output:
+        check_file(output)
     rows = RowFile(output, kind, resume=resume) if output else Printed(kind)
     try:
-        failed = _describe(choice, rows, found, style.lang)
+        codes = _describe(choice, rows, found, style.lang)
     finally:
         rows.close()
-    if failed:
-        talk(f"{failed} photo(s) failed.")
-        raise typer.Exit(1)
+    if codes:
+        talk(f"{len(codes)} photo(s) failed.")
+        raise typer.Exit(exit_code(codes))
 
 
 def _kind(output: Path | None, *, as_json: bool, as_csv: bool) -> Kind:
@@ -85,30 +97,39 @@ def _kind(output: Path | None, *, as_json: bool, as_csv: bool) -> Kind:
     return "json" if as_json or output else "text"
 
 
-def _describe(choice: Choice, rows: RowFile | Printed, found: list[Path], lang: Language) -> int:
-    """How many photos failed."""
-    from dermaxai.bulk import describe_photos
+def _describe(choice: Choice, rows: RowFile | Printed, found: list[Path], lang: Language) -> list[int]:
+    """An exit code for every photo that failed."""
+    from dermaxai.bulk import describe_photos, error_row
 
     waiting = [path for path in found if not rows.has(path, lang)]
+    missing = tell_missing(waiting)
+    if len(missing) == len(found):
+        for path, error in missing.items():
+            rows.write({"file": str(path)} | error_row(lang, error))
+        return [MISSING] * len(missing)
+    give_notice()
+    codes: list[int] = []
+    model = choice.load()
+    rows.check_weights(model)
     if len(waiting) < len(found):
         talk(f"{len(found) - len(waiting)} of {len(found)} photos are described already.")
-    if not waiting:
-        return 0
-    model, failed = choice.load(), 0
     with _counted(len(waiting), hidden=isinstance(rows, Printed) and sys.stdout.isatty()) as advance:
         for row in describe_photos(model, waiting, lang=lang):
             rows.write(row)
-            failed += "error" in row
-            _comment(row)
+            absent = Path(row["file"]) in missing
+            if "error" in row:
+                codes.append(MISSING if absent else FAILED)
+            if not absent:
+                _comment(row)
             advance()
-    return failed
+    return codes
 
 
 def _comment(row: Row) -> None:
     """What a reader should know about a row, on stderr."""
     if "error" in row:
         talk(f"{row['file']}: {row['error']}")
-    elif (row["outside"] or {}).get("flag"):
+    elif row["outside"]:
         talk(f"{row['file']}: unlike the photos that the model knows; read its caption as a guess.")
 
 

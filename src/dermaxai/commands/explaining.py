@@ -3,13 +3,22 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Literal
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import typer
 
+from dermaxai.commands.checks import (
+    MISSING,
+    check_case,
+    check_file,
+    check_folder,
+    exit_code,
+    is_missing,
+    tell_missing,
+)
 from dermaxai.commands.console import complain, give_notice, say, say_json, talk
-from dermaxai.commands.options import Choice, JsonOption, Style, grouped
-from dermaxai.errors import DermaXAIError, SettingError, UsageError
+from dermaxai.commands.options import CaseStyle, Choice, JsonOption, Style, grouped
+from dermaxai.errors import DermaXAIError, SettingError, UnknownName, UsageError
 
 if TYPE_CHECKING:
     from dermaxai.pipeline import Model
@@ -36,59 +45,88 @@ def explain(
 ) -> None:
     """Describe photos and show, for every word, the pixels it rests on.
 
-    Each photo gives a case folder with a report that opens in a browser.
+    Each photo gives a case folder with a report that opens in a browser. An earlier case of the same photo is
+    replaced. One bad photo does not stop the rest.
     """
-    give_notice(style.lang)
-    named = (name.strip() for given in method or ["evidence"] for name in given.split(","))
-    methods = list(dict.fromkeys(filter(None, named)))
-    model = choice.load()
-    failed: list[DermaXAIError] = []
+    from dermaxai.questions import checked_text
+
+    methods = _methods(method or ["evidence"])
+    queries = [checked_text(text) for text in query or []]
+    choice.check()
+    check_folder(output)
+    missing = tell_missing(photos)
+    model = None
+    if len(missing) < len(photos):
+        give_notice()
+        model = choice.load()
+    codes: list[int] = []
     for photo in photos:
         try:
-            case = model.explain(photo, methods, style.lang, query or [])
-            folder = keep_case(case, output / case.image.sha256[:8], style.lang)
+            if model is None or photo in missing:
+                raise missing[photo]
+            case = model.explain(photo, methods, style.lang, queries)
+            folder = _keep_new(case, output, style.lang, file=str(photo))
         except DermaXAIError as error:
-            if len(photos) == 1 or isinstance(error, UsageError):
-                raise
-            complain(error, photo.name)
-            failed.append(error)
+            codes.append(MISSING if photo in missing else error.exit_code)
+            _show_failure(photo, error, style, told=photo in missing)
         else:
             _show(case, folder, style, file=str(photo))
-    if failed:
-        talk(f"{len(failed)} of {len(photos)} photos failed.")
-        raise typer.Exit(1)
+    if codes:
+        talk(f"{len(codes)} of {len(photos)} photos failed.")
+        raise typer.Exit(exit_code(codes))
+
+
+def _methods(given: list[str]) -> list[str]:
+    """Names with commas taken apart. Raises: UsageError where there is none, UnknownName."""
+    from dermaxai.questions import find_method, named
+
+    names = [[name.strip() for name in one.split(",") if name.strip()] for one in given]
+    if not all(names):
+        raise UsageError("An explanation method has no name.", hint="'dermaxai methods' lists them.")
+    flat = named([name for one in names for name in one])
+    for name in flat:
+        find_method(name)
+    return flat
 
 
 @grouped
 def query(
     choice: Choice,
-    style: Style,
+    style: CaseStyle,
     case: CaseArgument,
     text: Annotated[str, typer.Argument(help="What to look for, in words.", show_default=False)],
     method: MethodOption = "grad_eclip",
 ) -> None:
     """Add a map to a case: where the photo matches a text."""
-    from dermaxai.cases import load_case
+    from dermaxai.questions import checked_text, find_method
 
-    before = load_case(case)
-    after = _model_of(choice, before).query(before, text, method)
-    _show(after, keep_case(after, case, style.lang), style)
+    before = _read_case(case)
+    find_method(method)
+    asked = checked_text(text)
+    after = _model_of(choice, before, case).query(before, asked, method)
+    answer = style.of(before)
+    _show_answer(after, keep_case(after, case, answer.lang), answer)
 
 
 @grouped
 def contrast(
     choice: Choice,
-    style: Style,
+    style: CaseStyle,
     case: CaseArgument,
-    word: Annotated[str, typer.Option(help="A word of the caption.", show_default=False)],
-    against: Annotated[str, typer.Option(help="The word it is compared with.", show_default=False)],
+    word: Annotated[
+        str, typer.Option(help="A word of the caption, or several in a row.", show_default=False)
+    ],
+    against: Annotated[str, typer.Option(help="What it is compared with.", show_default=False)],
+    method: MethodOption = "evidence",
 ) -> None:
     """Add a signed map to a case: why this word of the caption rather than another."""
-    from dermaxai.cases import load_case
+    from dermaxai.questions import check_contrast, find_method, plan_contrast
 
-    before = load_case(case)
-    after = _model_of(choice, before).contrast(before, word=word, against=against)
-    _show(after, keep_case(after, case, style.lang), style)
+    before = _read_case(case)
+    check_contrast(find_method(method), plan_contrast(before.caption, word, against))
+    after = _model_of(choice, before, case).contrast(before, word, against, method)
+    answer = style.of(before)
+    _show_answer(after, keep_case(after, case, answer.lang), answer)
 
 
 def report(
@@ -103,13 +141,34 @@ def report(
     as_json: JsonOption = False,
 ) -> None:
     """Write the report of a case: one HTML file that opens without any network."""
-    from dermaxai.cases import load_case
-
-    path = load_case(case).report(output or case / REPORT, lang)
+    before, target = _read_case(case), output or case / REPORT
+    check_file(target)
+    give_notice()
+    path = before.report(target, lang)
     if as_json:
         say_json({"case": str(case), "report": str(path)})
     else:
         say(str(path))
+
+
+def _read_case(folder: Path) -> Case:
+    """Raises: typer.Exit where there is none, DataError."""
+    from dermaxai.cases import load_case
+
+    check_case(folder)
+    return load_case(folder)
+
+
+def _keep_new(case: Case, home: Path, lang: Language, *, file: str) -> Path:
+    """Save a new case below `home`, and say where it takes the place of an earlier one."""
+    from dermaxai.cases import find_place
+
+    folder = find_place(home, case.image.sha256)
+    earlier = not is_missing(folder / "case.json")
+    keep_case(case, folder, lang)
+    if earlier:
+        talk(f"{file}: replaced the earlier case '{folder}'.")
+    return folder
 
 
 def keep_case(case: Case, folder: Path, lang: Language) -> Path:
@@ -119,28 +178,76 @@ def keep_case(case: Case, folder: Path, lang: Language) -> Path:
         case.report(folder / REPORT, lang)
     except OSError as error:
         raise SettingError(
-            f"'{folder}' cannot be written: {error.strerror}.", hint="Choose another folder with -o."
+            f"'{folder}' cannot be written: {error.strerror or error}.",
+            hint="Choose another folder with -o.",
         ) from error
     return folder
 
 
-def _model_of(choice: Choice, case: Case) -> Model:
-    """The model that made the case, unless another is named."""
+def _model_of(choice: Choice, case: Case, folder: Path) -> Model:
+    """The model that made the case in `folder`, unless another is named.
+
+    Raises: UnknownName for a case of a model that is a folder; UsageError where `folder` cannot be written.
+    """
     from dataclasses import replace
 
-    return (choice if choice.model else replace(choice, model=case.made_by.encoder)).load()
+    from dermaxai.cases import check_place
+
+    choice.check()
+    check_place(folder)
+    check_folder(folder.parent)
+    give_notice()
+    if choice.model:
+        return choice.load()
+    try:
+        return replace(choice, model=case.made_by.encoder).load()
+    except UnknownName as error:
+        raise UnknownName(
+            f"The case was made by '{case.made_by.encoder}', which is no name of 'dermaxai models list'.",
+            hint="Name the folder of that model with --model.",
+        ) from error
 
 
-def _show(case: Case, folder: Path, style: Style, *, file: str = "") -> None:
+def _show(case: Case, folder: Path, style: Style, *, file: str) -> None:
     from dermaxai.commands.tables import explained_row, show_case, show_doubts
 
-    places = {"case": str(folder), "report": str(folder / REPORT)}
+    places = _places(folder)
     if style.as_json:
-        say_json(({"file": file} if file else {}) | explained_row(case, style.lang) | places)
+        say_json({"file": file} | explained_row(case, style.lang) | places)
         show_doubts(case, style.lang)
         return
-    if file:
-        say(file)
+    say(file)
     show_case(case, style.lang)
+    _say_places(places)
+
+
+def _show_failure(photo: Path, error: DermaXAIError, style: Style, *, told: bool) -> None:
+    """A message, unless it was `told`, and for `--json` a row."""
+    from dermaxai.commands.tables import failed_row
+
+    if not told:
+        complain(error, str(photo))
+    if style.as_json:
+        say_json({"file": str(photo)} | failed_row(style.lang, error) | dict.fromkeys(_places(photo)))
+
+
+def _show_answer(case: Case, folder: Path, style: Style) -> None:
+    """The newest map first, then what it was asked about."""
+    from dermaxai.commands.tables import explained_row, map_row, show_answer, show_doubts
+
+    places, newest = _places(folder), case.maps[-1]
+    if style.as_json:
+        say_json({"answer": map_row(newest, style.lang)} | explained_row(case, style.lang) | places)
+        show_doubts(case, style.lang)
+        return
+    show_answer(case, newest, style.lang)
+    _say_places(places)
+
+
+def _places(folder: Path) -> dict[str, Any]:
+    return {"case": str(folder), "report": str(folder / REPORT)}
+
+
+def _say_places(places: dict[str, Any]) -> None:
     for name, place in places.items():
         say(f"{name:8}{place}")

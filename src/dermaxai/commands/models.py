@@ -73,6 +73,54 @@ def show_card(
             say(f"{field:20}{_plain(value)}")
 
 
+@models.command("activation")
+def judge_activation(
+    name: Annotated[str, typer.Argument(help="Encoder.", show_default=False)],
+    on: Annotated[
+        Path,
+        typer.Option(
+            help="Folder with a folder of photos for each diagnosis, or CSV with the columns file and text.",
+            show_default=False,
+        ),
+    ],
+    source: Annotated[Path | None, typer.Option(help="Folder or file of the encoder's weights.")] = None,
+    as_json: JsonOption = False,
+) -> None:
+    """Judge by labelled photos whether an encoder was trained with GELU or QuickGELU."""
+    from dermaxai.encoders.activation import check_activation, read_labelled
+    from dermaxai.encoders.naming import find_card
+    from dermaxai.loading import carried_folder
+    from dermaxai.settings import read_settings
+
+    settings = read_settings()
+    given = source or carried_folder(name, settings)
+    card, place = find_card(name, given, offline=settings.offline)
+    asked = read_labelled(on, (card.templates or ("{}",))[0])
+    verdict = check_activation(
+        card, asked.photos, asked.texts, asked.labels, source=place, offline=settings.offline
+    )
+    if as_json:
+        more = {"margin": verdict.margin, "decided": verdict.decided, "card": card.activation}
+        say_json(asdict(verdict) | more)
+        return
+    say(str(verdict))
+    if verdict.decided and card.activation != verdict.better:
+        talk(f"The card says '{card.activation}'. To change it, copy the card, set the activation there to "
+             f"'{verdict.better}', and give the copy's path instead of the name.")  # fmt: skip
+
+
+@models.command("convert")
+def convert_weights(
+    source: Annotated[Path, typer.Argument(help="A .pt, .pth or .bin.", show_default=False)],
+    target: Annotated[Path, typer.Argument(help="The new .safetensors file.", show_default=False)],
+) -> None:
+    """Rewrite a checkpoint of tensors as safetensors that keep its hash; code inside is never run."""
+    from dermaxai.encoders.weights import convert, metadata
+
+    made = convert(source, target)
+    say(f"{made}\t{metadata(made)['source_sha256']}")
+
+
 def _plain(value: object) -> str:
     if isinstance(value, tuple | list):
         return "; ".join(map(_plain, value))

@@ -6,12 +6,17 @@ import functools
 import inspect
 from collections.abc import Callable
 from dataclasses import dataclass, fields
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
 import typer
 
+from dermaxai.errors import WeightsMissing
+
 if TYPE_CHECKING:
     from dermaxai.pipeline import Model
+    from dermaxai.settings import Settings
+    from dermaxai.types import Case
 
 PANEL = "Model"
 
@@ -42,20 +47,50 @@ class Choice:
     threads: Annotated[
         int | None, typer.Option(help="CPU threads; 0 leaves the choice.", rich_help_panel=PANEL)
     ] = None
+    beams: Annotated[
+        int | None,
+        typer.Option(help="Width of the caption search.", rich_help_panel=PANEL, show_default="1, greedy"),
+    ] = None
+    dtype: Annotated[
+        Literal["float32", "bfloat16"] | None,
+        typer.Option(help="Of the weights.", rich_help_panel=PANEL, show_default="float32"),
+    ] = None
     offline: Annotated[bool, typer.Option("--offline", help="Touch no network.", rich_help_panel=PANEL)] = (
         False
     )
 
     def load(self) -> Model:
         """The chosen model. Raises: as `pipeline.load`."""
-        from dermaxai.settings import read_settings
-
-        changes: dict[str, Any] = {"device": self.device or None, "seed": self.seed, "threads": self.threads}
-        settings = read_settings(offline=self.offline or None, **changes)
+        settings = self._settings()
         from dermaxai.pipeline import load
 
         name, source, captioner = self.model or "demo", self.source or None, self.captioner or None
         return load(name, source=source, captioner=captioner, settings=settings)
+
+    def check(self) -> None:
+        """What can be known before anything is loaded. Raises: SettingError, UnknownName, WeightsMissing."""
+        from dermaxai.encoders.cards import is_hub_id, read_card
+
+        self._settings()
+        if self.captioner and not (Path(self.captioner) / "captioner.json").is_file():
+            raise WeightsMissing(
+                f"There is no captioner in '{self.captioner}': captioner.json is missing.",
+                hint="Give the folder of one (--captioner).",
+            )
+        if self.source and not Path(self.source).exists():
+            raise WeightsMissing(
+                f"There is nothing at '{self.source}'.", hint="Give a folder or file of weights (--source)."
+            )
+        if self.model and not (Path(self.model).is_dir() or is_hub_id(self.model)):
+            read_card(self.model)
+
+    def _settings(self) -> Settings:
+        """Defaults and environment, overruled by the options. Raises: SettingError."""
+        from dermaxai.settings import read_settings
+
+        names = ("seed", "threads", "beams", "dtype")
+        changes: dict[str, Any] = {name: getattr(self, name) for name in names}
+        return read_settings(offline=self.offline or None, device=self.device or None, **changes)
 
 
 @dataclass(frozen=True, slots=True)
@@ -66,7 +101,22 @@ class Style:
     as_json: Annotated[bool, typer.Option("--json", help="One JSON object per line on stdout.")] = False
 
 
-GROUPS: tuple[type, ...] = (Choice, Style)
+@dataclass(frozen=True, slots=True)
+class CaseStyle:
+    """How a command about a case answers."""
+
+    lang: Annotated[
+        Literal["en", "ru"] | None,
+        typer.Option(help="Language of the answer and the report.", show_default="that of the caption"),
+    ] = None
+    as_json: Annotated[bool, typer.Option("--json", help="One JSON object per line on stdout.")] = False
+
+    def of(self, case: Case) -> Style:
+        """The same with the language decided."""
+        return Style(self.lang or case.caption.language, self.as_json)
+
+
+GROUPS: tuple[type, ...] = (Choice, Style, CaseStyle)
 
 
 def grouped(command: Callable[..., None]) -> Callable[..., None]:

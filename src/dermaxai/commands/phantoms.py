@@ -7,11 +7,15 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from dermaxai.commands.checks import check_folder
 from dermaxai.commands.console import say, say_json
 from dermaxai.commands.options import JsonOption
 
 if TYPE_CHECKING:
     from dermaxai.phantom import Phantom
+
+MASKS = "masks"
+"""Folder of the masks. They are GIF, which is lossless, opens everywhere, and is no format of a photo."""
 
 
 def phantom(
@@ -22,13 +26,16 @@ def phantom(
 ) -> None:
     """Draw dermoscopic photos whose lesions, colours, border and symmetry are known exactly.
 
-    Beside each photo lie its lesion mask and, in phantoms.jsonl, its true captions.
+    Beside the photos lie phantoms.jsonl with their true captions, and masks/ with a GIF of each lesion, which
+    no command takes for a photo.
     """
     import json
 
     from dermaxai.phantom import draw_phantom, sample_plans
 
-    output.mkdir(parents=True, exist_ok=True)
+    check_folder(output)
+    check_folder(output / MASKS)
+    (output / MASKS).mkdir(parents=True, exist_ok=True)
     lines = []
     for index, plan in enumerate(sample_plans(number, seed)):
         row = _save(draw_phantom(plan, seed + index), output, index)
@@ -47,8 +54,8 @@ def _save(drawn: Phantom, folder: Path, index: int) -> dict[str, Any]:
 
     from dermaxai.images import write_photo
 
-    photo, mask = folder / f"phantom-{index:04d}.png", folder / f"phantom-{index:04d}-mask.png"
+    photo, mask = folder / f"phantom-{index:04d}.png", folder / MASKS / f"phantom-{index:04d}.gif"
     write_photo(drawn.image, photo)
-    Image.fromarray(drawn.mask).save(mask)
+    Image.fromarray(drawn.mask).save(mask, "GIF")
     plan = asdict(drawn.plan)
     return {"file": str(photo), "mask": str(mask), "captions": dict(drawn.captions), "plan": plan}

@@ -5,15 +5,19 @@ from __future__ import annotations
 import math
 from typing import TYPE_CHECKING, Any
 
-from dermaxai.bulk import DIGITS, case_row
+from dermaxai.bulk import DIGITS, case_row, error_row
 from dermaxai.commands.console import plain_table, say, say_table, talk
-from dermaxai.i18n import Catalogue, catalogue
+from dermaxai.i18n import Catalogue, catalogue, prior_key
 from dermaxai.overlay import is_empty, summarise
 
 if TYPE_CHECKING:
     from rich.table import Table
 
-    from dermaxai.types import Case, HeatMap, Language
+    from dermaxai.errors import DermaXAIError
+    from dermaxai.types import Case, HeatMap, Language, Prior
+
+MARKS: dict[Prior, str] = {"expected": "·", "despite": "!"}
+"""In the place of the map of a word that does not come from the image; a line below the table explains it."""
 
 
 def show_case(case: Case, lang: Language) -> None:
@@ -23,9 +27,27 @@ def show_case(case: Case, lang: Language) -> None:
             say(f"{caption.language}  {caption.text}")
     if case.caption.words:
         say_table(words_table(case, catalogue(lang)))
+        say_marks(case, catalogue(lang))
     if queries := query_maps(case):
         say_table(queries_table(queries, catalogue(lang)))
     show_doubts(case, lang)
+
+
+def show_answer(case: Case, heat: HeatMap, lang: Language) -> None:
+    """One map in words, then the caption it belongs to; doubts on stderr."""
+    table = queries_table([heat], catalogue(lang))
+    table.show_header = False
+    say_table(table)
+    if case.caption.text:
+        say(f"{case.caption.language}  {case.caption.text}")
+    show_doubts(case, lang)
+
+
+def say_marks(case: Case, texts: Catalogue) -> None:
+    """What each mark in the table of words means, once."""
+    unmapped = {entry.prior: texts.text(prior_key(entry)) for entry in case.evidence if entry.prior}
+    for prior, sentence in sorted(unmapped.items()):
+        say(f"{MARKS[prior]} {sentence}")
 
 
 def words_table(case: Case, texts: Catalogue) -> Table:
@@ -48,8 +70,9 @@ def words_table(case: Case, texts: Catalogue) -> Table:
 
 
 def _cell(case: Case, index: int, method: str, texts: Catalogue) -> str:
-    if any(entry.word == index and not entry.from_image for entry in case.evidence):
-        return texts.text("word.prior")
+    for entry in case.evidence:
+        if entry.word == index and entry.prior:
+            return MARKS[entry.prior]
     for heat in case.maps:
         target = heat.target
         if (heat.method, target.kind, target.word, target.against) == (method, "word", index, None):
@@ -96,14 +119,19 @@ def show_doubts(case: Case, lang: Language) -> None:
 
 def explained_row(case: Case, lang: Language) -> dict[str, Any]:
     """A case for `--json`: captions, words, and each map in words and numbers."""
-    texts = catalogue(lang)
     return case_row(case) | {
         "captions": {caption.language: caption.text for caption in case.captions},
-        "maps": [_map_row(heat, texts) for heat in case.maps],
+        "maps": [map_row(heat, lang) for heat in case.maps],
     }
 
 
-def _map_row(heat: HeatMap, texts: Catalogue) -> dict[str, Any]:
+def failed_row(lang: Language, error: DermaXAIError) -> dict[str, Any]:
+    """A photo that could not be explained, for `--json`: the keys of `explained_row`, `error` and `kind`."""
+    return error_row(lang, error) | {"captions": {}, "maps": []}
+
+
+def map_row(heat: HeatMap, lang: Language) -> dict[str, Any]:
+    """A map in words and numbers, for `--json`."""
     target, found = heat.target, summarise(heat)
     return {
         "method": heat.method,
@@ -116,5 +144,5 @@ def _map_row(heat: HeatMap, texts: Catalogue) -> dict[str, Any]:
         "region": found.region,
         "share": round(found.share, DIGITS),
         "area": round(found.area, DIGITS),
-        "sentence": map_sentence(heat, texts),
+        "sentence": map_sentence(heat, catalogue(lang)),
     }

@@ -6,6 +6,7 @@
 
 from __future__ import annotations
 
+import warnings
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -36,35 +37,37 @@ def load_encoder(
     dtype: torch.dtype | None = None,
     offline: bool = False,
 ) -> AbstractEncoder:
-    """An encoder by the name of its card, by its card, or by a folder that needs none.
+    """An encoder by its card, the card's name or hub id, or by a folder or a hub id that needs no card.
 
-    A folder without a card must hold `open_clip_config.json` or transformers' `config.json`. `source`
-    (folder or weight file) replaces the hub. `dtype` is float32 unless given; bfloat16 works everywhere.
+    A folder or repository without a card must hold `open_clip_config.json` or transformers' `config.json`; a
+    hub id may end in `@revision`. `source` (folder or weight file) replaces the hub. `dtype` is float32
+    unless given; bfloat16 works everywhere. Where nobody knows the activation, a UserWarning says so.
 
     Raises: UnknownName; WeightsError; NotSupported for an architecture that cannot be explained.
     """
     import torch
 
+    from dermaxai.encoders.naming import find_card
     from dermaxai.encoders.weights import resolve
 
-    card, place = _card_and_source(name_or_card, source)
+    card, place = find_card(name_or_card, source, offline=offline)
     checkpoint = resolve(card, place, offline=offline)
     encoder: AbstractEncoder = ADAPTERS.load(card.adapter)(
         card, checkpoint, device=torch.device(device), dtype=dtype or torch.float32, offline=offline
     )
+    _warn_of_activation(card)
     return encoder
 
 
-def _card_and_source(
-    name_or_card: str | Path | EncoderCard, source: str | Path | None
-) -> tuple[EncoderCard, Path | None]:
-    from dermaxai.encoders.cards import EncoderCard, card_names, read_card
-    from dermaxai.encoders.folders import card_of_folder
+def _warn_of_activation(card: EncoderCard) -> None:
+    """A card of ours that says 'unknown' has reason to doubt the configuration beside the weights.
 
-    place = Path(source) if source is not None else None
-    if isinstance(name_or_card, EncoderCard):
-        return name_or_card, place
-    path = Path(name_or_card)
-    if place is None and str(name_or_card) not in card_names() and path.is_dir():
-        return card_of_folder(path), path
-    return read_card(name_or_card), place
+    A card made from that configuration has none of its own, and takes it at its word.
+    """
+    if card.activation == "unknown" and card.config:
+        warnings.warn(
+            f"Nobody knows whether '{card.name}' was trained with GELU or QuickGELU; the configuration "
+            "beside its weights decides. Find out with "
+            f"'dermaxai models activation {card.name} --on PHOTOS'.",
+            stacklevel=3,
+        )

@@ -76,6 +76,8 @@ class AbstractEncoder(ABC):
     dtype: torch.dtype
     sha256: str
     """Of the weight file that was loaded."""
+    revision: str = ""
+    """Commit at the hub that the file is from; empty where nothing says so."""
     grid: tuple[int, int]
     width: int
     """Of a patch token."""

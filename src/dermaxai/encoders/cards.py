@@ -120,19 +120,56 @@ def card_names() -> list[str]:
 
 
 def read_card(name_or_path: str | Path) -> EncoderCard:
-    """The card of a built-in encoder, or of a TOML file of the same form.
+    """The card of a built-in encoder by its name or hub id, or of a TOML file of the same form.
 
+    A commit, branch or tag of the hub's repository may follow after `@`, instead of the card's own revision.
     Raises: UnknownName; SettingError with all faults of the card at once.
 
-    >>> read_card("make").repo_id
-    'xieji-x/MAKE'
+    >>> read_card("make").repo_id, read_card("xieji-x/MAKE").name
+    ('xieji-x/MAKE', 'make')
     """
     if isinstance(name_or_path, Path) or name_or_path.endswith(".toml"):
         path = Path(name_or_path)
-    else:
-        check_name("encoder", name_or_path, card_names())
-        path = _folder() / f"{name_or_path}.toml"
+        return _checked(_parsed(path), path)
+    asked, _, revision = name_or_path.partition("@")
+    name = short_name(asked)
+    check_name("encoder", name, card_names())
+    return _at(_built_in(name), revision)
+
+
+def short_name(name: str) -> str:
+    """The name of the built-in card whose hub id this is; any other text unchanged.
+
+    >>> short_name("redlessone/DermLIP_ViT-B-16"), short_name("demo")
+    ('dermlip-vit-b16', 'demo')
+    """
+    if not is_hub_id(name):
+        return name
+    fits = (known for known in card_names() if _built_in(known).repo_id.casefold() == name.casefold())
+    return next(fits, name)
+
+
+def is_hub_id(name: str) -> bool:
+    """Whether a text has the form of a hub id, `owner/name` or `owner/name@revision`.
+
+    >>> is_hub_id("xieji-x/MAKE@main"), is_hub_id("make"), is_hub_id("./folder")
+    (True, False, False)
+    """
+    return bool(re.fullmatch(r"\w[\w.-]*/\w[\w.-]*(@\w[\w./-]*)?", name)) and not name.endswith(".toml")
+
+
+def _built_in(name: str) -> EncoderCard:
+    path = _folder() / f"{name}.toml"
     return _checked(_parsed(path), path)
+
+
+def _at(card: EncoderCard, revision: str) -> EncoderCard:
+    """The card at another revision, whose file has another hash. Raises: SettingError."""
+    if revision in ("", card.revision):
+        return card
+    if not card.repo_id:
+        raise SettingError(f"'{card.name}' is not at the hub, so there is no revision '{revision}' of it.")
+    return dataclasses.replace(card, revision=revision, sha256="")
 
 
 def _folder() -> Path:

@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from dermaxai.encoders import hub
 from dermaxai.encoders.cards import EncoderCard, read_card
-from dermaxai.encoders.weights import Checkpoint, resolve, resolve_tokenizer
+from dermaxai.encoders.weights import RECORD, Checkpoint, resolve, resolve_tokenizer
 
 
 def fetch(names: Sequence[str], to: Path | None = None, report: hub.Report | None = None) -> list[Checkpoint]:
@@ -34,17 +35,17 @@ def _fetch(card: EncoderCard, target: Path | None, report: hub.Report | None) ->
 
 
 def _fetch_into(card: EncoderCard, target: Path, report: hub.Report | None) -> Checkpoint:
-    weights = hub.download(card, target, report=report)
+    arrived = hub.download(card, target, report=report)
     if card.tokenizer_repo and not hub.has_tokenizer(target):
         hub.download_tokenizer(card, target)
-    checkpoint = resolve(card, weights)
+    checkpoint = replace(resolve(card, arrived.weights), revision=arrived.revision)
     _record(card, checkpoint)
     return checkpoint
 
 
 def _record(card: EncoderCard, checkpoint: Checkpoint) -> None:
     """Keep beside the weights where they came from, for whoever opens the folder later."""
-    origin = {"encoder": card.name, "repo_id": card.repo_id, "revision": card.revision or "newest"}
+    origin = {"encoder": card.name, "repo_id": card.repo_id, "revision": checkpoint.revision}
     facts = {**origin, "file": checkpoint.weights.name, "sha256": checkpoint.sha256, "licence": card.licence}
     text = json.dumps(facts, indent=1, ensure_ascii=False)
-    (checkpoint.folder / "dermaxai.json").write_text(text + "\n", encoding="utf-8")
+    (checkpoint.folder / RECORD).write_text(text + "\n", encoding="utf-8")

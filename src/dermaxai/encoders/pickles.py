@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import hashlib
 import pickle
 import warnings
 import zipfile
@@ -76,9 +77,15 @@ def _unsafe(path: Path, why: str = "") -> WeightsUnsafe:
         hint=(
             "Prefer a safetensors file. If you trust its author, open it once on a machine without secrets "
             "by torch.load(..., weights_only=False), keep the entry 'state_dict', write it with "
-            "safetensors.torch.save_file, and give that file as the weights."
+            f"safetensors.torch.save_file(..., metadata={{'source_sha256': '{_sha256(path)}'}}), and give "
+            "that file as the weights."
         ),
     )
+
+
+def _sha256(path: Path) -> str:
+    with path.open("rb") as file:
+        return hashlib.file_digest(file, "sha256").hexdigest()
 
 
 def _named(path: Path) -> str:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fnmatch
 import hashlib
 import json
+import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
@@ -19,10 +20,12 @@ from torch import Tensor, nn
 from dermaxai.encoders import hub
 from dermaxai.encoders.cards import EncoderCard
 from dermaxai.encoders.pickles import read_pickle
-from dermaxai.errors import WeightsCorrupt, WeightsMismatch, WeightsMissing
+from dermaxai.errors import UsageError, WeightsCorrupt, WeightsMismatch, WeightsMissing
 
 SUFFIXES = (".safetensors", ".bin", ".pt", ".pth")
 """Weight files, best first."""
+RECORD = "dermaxai.json"
+"""What `fetch` writes beside weights that are to be carried: where they came from."""
 _SHOWN = 8
 """Keys listed in a message."""
 
@@ -36,7 +39,7 @@ class Checkpoint:
     sha256: str
     """Computed from the file, 64 hex digits."""
     revision: str = ""
-    """Commit at the hub, where it came from there."""
+    """Commit at the hub, 40 hex digits; empty where nothing says that it came from there."""
 
 
 def resolve(card: EncoderCard, source: Path | None = None, *, offline: bool = False) -> Checkpoint:
@@ -51,11 +54,12 @@ def resolve(card: EncoderCard, source: Path | None = None, *, offline: bool = Fa
     elif not card.repo_id:
         weights = _embedded(card)
     else:
-        weights = hub.find(card) or hub.download(card, offline=offline)
+        weights = hub.find(card) or hub.download(card, offline=offline).weights
     _check_not_a_stand_in(weights)
     sha256 = hash_file(weights)
     _check_hash(card, weights, sha256)
-    return Checkpoint(weights.parent, weights, sha256, hub.revision_of(weights))
+    revision = hub.revision_of(weights) or _recorded_revision(weights, sha256)
+    return Checkpoint(weights.parent, weights, sha256, revision)
 
 
 def resolve_tokenizer(card: EncoderCard, checkpoint: Checkpoint, *, offline: bool = False) -> Path | None:
@@ -66,6 +70,15 @@ def resolve_tokenizer(card: EncoderCard, checkpoint: Checkpoint, *, offline: boo
     if not card.tokenizer_repo or hub.has_tokenizer(checkpoint.folder):
         return checkpoint.folder if hub.has_tokenizer(checkpoint.folder) else None
     return hub.find_tokenizer(card) or hub.download_tokenizer(card, offline=offline)
+
+
+def _recorded_revision(weights: Path, sha256: str) -> str:
+    """The commit in the record beside the weights, if it speaks of this very file."""
+    path = weights.with_name(RECORD)
+    found = read_json(path) if path.is_file() else {}
+    revision = str(found.get("revision", ""))
+    known = found.get("sha256") == sha256 and re.fullmatch(r"[0-9a-f]{40}", revision)
+    return revision if known else ""
 
 
 def hash_file(path: Path) -> str:
@@ -272,8 +285,16 @@ def _is_finite(tensor: Tensor) -> bool:
 def convert(source: Path, target: Path) -> Path:
     """Write the tensors of a pickle as safetensors, with the source's name and sha256 in the metadata.
 
-    Raises: WeightsCorrupt, WeightsUnsafe.
+    The pickle is read for its tensors alone; one that holds anything else is refused here as everywhere.
+    Raises: UsageError, WeightsMissing, WeightsCorrupt, WeightsUnsafe.
     """
+    if source.suffix == ".safetensors" or target.suffix != ".safetensors":
+        raise UsageError(
+            f"A pickle becomes a .safetensors file; came '{source.name}' and '{target.name}'.",
+            hint="Name a .pt, .pth or .bin first, and the new file second.",
+        )
+    if not source.is_file():
+        raise WeightsMissing(f"There is no file {source}.", hint="Check the path.")
     state = {name: tensor.contiguous().clone() for name, tensor in read_state_dict(source).items()}
     made = {"source": source.name, "source_sha256": hash_file(source), "format": "pt"}
     target.parent.mkdir(parents=True, exist_ok=True)

@@ -17,6 +17,7 @@ from torch import Tensor, nn
 
 from dermaxai.encoders.base import AbstractEncoder
 from dermaxai.errors import NotSupported, ShapeError, UsageError
+from dermaxai.explain.legible import check_legible
 from dermaxai.registry import check_name
 from dermaxai.types import Caption, Encoded, HeatMap, Target, TargetKind
 
@@ -147,12 +148,14 @@ def text_directions(encoder: AbstractEncoder, targets: Sequence[Target]) -> Floa
 
     A query is taken as typed. Concepts and diagnoses are put into the card's prompt templates, whose
     embeddings are averaged. With `against`, the other text's row is subtracted: cosine difference.
+    Raises: UsageError for an empty text, NotSupported for one with characters that the tower cannot read.
     """
     texts: dict[str, int] = {}
     rows = [
         [[texts.setdefault(text, len(texts)) for text in _prompts(encoder, target, name)] for name in names]
         for target, names in ((one, [one.text, one.against]) for one in targets)
     ]
+    check_legible(encoder, [name for one in targets for name in (one.text, one.against) if name])
     embedded = encoder.encode_text(list(texts))
     found = []
     for text, against in rows:

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Literal, final
+from collections.abc import Mapping, Sequence
+from typing import TYPE_CHECKING, Any, ClassVar, Literal, final
 
 import numpy as np
 import torch
@@ -14,14 +14,16 @@ from dermaxai.errors import NotSupported, SettingError, ShapeError
 from dermaxai.explain.articles import decided_tokens
 from dermaxai.explain.base import WORDS, AbstractMethod, Answer, Explained, speaker
 from dermaxai.explain.word_gradients import Scalar, ask, attribute, key_value_input
-from dermaxai.types import Caption, Encoded, Evidence, Target
+from dermaxai.types import MINIMUM_NATS, Caption, Encoded, Evidence, Target
 
 if TYPE_CHECKING:
     from dermaxai.captioner.model import Captioner
 
-Product = Literal["gradient_x_difference", "input_x_gradient", "integrated"]
-MINIMUM_NATS = 0.1
-"""A word whose probability the image raises by less than about a tenth counts as language prior."""
+Product = Literal["integrated", "gradient_x_difference", "input_x_gradient"]
+PRODUCTS: tuple[Product, ...] = ("integrated", "gradient_x_difference", "input_x_gradient")
+"""The first is the default, in the table of methods as in Python."""
+STEPS, EXACT = 2, 16
+"""Points on the way from mean to photo: by default, and where the sum must be the evidence to a percent."""
 MEAN_PATCHES = "mean_patches"
 """Key in `CaptionerConfig.tables` where a captioner without statistics may keep it: (width) or (n, width)."""
 
@@ -45,23 +47,22 @@ class WordEvidence(AbstractMethod):
     answers = WORDS
     needs = "captioner"
     layer = "Q-Former keys and values"
-    variants = {  # noqa: RUF012 - a ClassVar in the base
-        "gradient_x_difference": {},
-        "input_x_gradient": {"product": "input_x_gradient"},
-        "integrated": {"product": "integrated"},
+    variants: ClassVar[Mapping[str, Mapping[str, Any]]] = {
+        **{name: {"product": name} if place else {} for place, name in enumerate(PRODUCTS)},
+        "exact": {"steps": EXACT},
     }
 
     def __init__(
         self,
         *,
-        product: Product = "gradient_x_difference",
+        product: Product = PRODUCTS[0],
         scalar: Scalar = "log-probability",
-        steps: int = 16,
+        steps: int = STEPS,
     ) -> None:
         """`steps` counts for `integrated` only. Raises: SettingError."""
-        if product not in self.variants or scalar not in ("log-probability", "logit") or steps < 1:
+        if product not in PRODUCTS or scalar not in ("log-probability", "logit") or steps < 1:
             raise SettingError(
-                f"Evidence knows {', '.join(self.variants)}; scalar log-probability or logit; "
+                f"Evidence knows {', '.join(PRODUCTS)}; scalar log-probability or logit; "
                 f"steps from 1; not '{product}', '{scalar}', {steps}."
             )
         self.product, self.scalar, self.steps = product, scalar, steps
@@ -135,7 +136,7 @@ def visual_evidence(
     """What the image adds to each word: log p(word | image) - log p(word | mean image), text before given.
 
     An English article counts with the word after it (`explain.articles`). `from_image` is true from
-    `threshold` on; below it the word is what the language expects anyway, or says in spite of the image.
+    `threshold` on; below it an average photo gives the word too, or it is said in spite of the image.
     Raises: NotSupported without a mean image, ShapeError.
     """
     mean = mean_of(captioner, encoded, mean_patches)
@@ -149,5 +150,5 @@ def visual_evidence(
 
 
 def word_targets(caption: Caption, evidence: Sequence[Evidence]) -> list[Target]:
-    """A question for every word that comes from the image; words of language prior get no map."""
+    """A question for every word that comes from the image; the others get no map."""
     return [Target("word", caption.words[one.word].text, word=one.word) for one in evidence if one.from_image]

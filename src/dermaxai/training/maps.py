@@ -25,15 +25,15 @@ from dermaxai.explain.localisation import energy_inside
 from dermaxai.images import read_image
 from dermaxai.phantom import draw_phantom, sample_plans
 from dermaxai.pipeline import Model, load
-from dermaxai.training.figures import interval
+from dermaxai.training.figures import Statistic, interval
 from dermaxai.types import HeatMap, SkinImage, Target
 
 LESION_WORDS = frozenset({"lesion", "образование"})
 QUERY = "a dark brown lesion"
 METHODS = {
-    "evidence, gradient x difference": WordEvidence(),
+    "evidence, integrated (default)": WordEvidence(product="integrated"),
+    "evidence, gradient x difference": WordEvidence(product="gradient_x_difference"),
     "evidence, input x gradient": WordEvidence(product="input_x_gradient"),
-    "evidence, integrated": WordEvidence(product="integrated", steps=8),
 }
 SIMILARITY = {"grad_eclip": GradEclip(), "grad_eclip, attention": GradEclip(weighting="attention"),
               "grad_eclip, reference": GradEclip(heads="single")}  # fmt: skip
@@ -105,13 +105,17 @@ def to_markdown(title: str, figures: dict[str, Float[np.ndarray, "photos 2"]]) -
         "|---|---|---|---|---|---|",
     ]
     for name, values in figures.items():
-        mean, low, high = interval(len(values), lambda rows, v=values: float(v[rows, 0].mean()))
+        mean, low, high = interval(len(values), _mean_of(values[:, 0]))
         above = float((values[:, 0] > values[:, 1]).mean())
         lines.append(
             f"| {name} | {len(values)} | {mean:.2f} | {low:.2f}–{high:.2f} "
             f"| {values[:, 1].mean():.2f} | {above:.0%} |"
         )
     return "\n".join(lines) + "\n"
+
+
+def _mean_of(energies: Float[np.ndarray, "photos"]) -> Statistic:
+    return lambda rows: float(energies[rows].mean())
 
 
 def main() -> int:

@@ -129,7 +129,9 @@ def augment(
     )
     pixels = _move(photos.float() / 255, matrix)
     coverage = _move(masks[:, None].float() / 255, matrix)[:, 0]
-    gain = draw(0.75, 1.25)[:, None, None, None] * (1 + 0.1 * torch.randn(count, 3, 1, 1, generator=generator))
+    gain = draw(0.75, 1.25)[:, None, None, None] * (
+        1 + 0.1 * torch.randn(count, 3, 1, 1, generator=generator)
+    )
     mean = pixels.mean(dim=(1, 2, 3), keepdim=True)
     contrast = draw(0.75, 1.3)[:, None, None, None]
     grey = pixels.mean(dim=1, keepdim=True)

@@ -13,9 +13,9 @@ export function decode(map, { places, scalars }) {
   return { ...map, place, scalar: scalars[map.scalar], values };
 }
 
-/** 256 colours from 1536 hexadecimal digits. */
-export function colourTable(digits) {
-  return Uint8Array.from({ length: 768 }, (_, i) => parseInt(digits.slice(2 * i, 2 * i + 2), 16));
+/** 256 colours, red, green and blue, from base64. */
+export function colourTable(text) {
+  return Uint8Array.from(atob(text), (sign) => sign.charCodeAt(0));
 }
 
 /** For each canvas pixel of one axis inside the covered stretch: the lower cell, and the share of the next. */

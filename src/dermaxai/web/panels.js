@@ -43,18 +43,33 @@ export function showConcepts(viewer) {
   }));
 }
 
+/** What a word's map adds up to beside the word's evidence, and the caution where that is little or against it. */
+export function account(viewer, map) {
+  if (!map?.account) return [];
+  const { told, nats, doubt } = map.account;
+  const sum = viewer.t("map.account", { told: viewer.number(told, 2), nats: viewer.number(nats, 2) });
+  return doubt ? [sum, viewer.t(`map.${doubt}`)] : [sum];
+}
+
+export function showAccount(viewer, map) {
+  const [sum = "", caution = ""] = account(viewer, map);
+  viewer.get("about-account").textContent = sum;
+  viewer.get("about-caution").textContent = caution;
+  viewer.get("about-caution").hidden = !caution;
+}
+
 /** Scores of the map of one word, or of the caption where it has none. */
 export function showScores(viewer, index, map) {
   const name = map && index !== null ? `${viewer.case.methods[map.method].name}/${index}` : "";
-  const own = viewer.case.scores.filter((score) => score.of === name);
-  const rows = own.length ? own : viewer.case.scores.filter((score) => score.of === "caption");
+  const own = viewer.case.scores.filter(([, of]) => of === name);
+  const rows = own.length ? own : viewer.case.scores.filter(([, of]) => of === "caption");
   viewer.get("scores").hidden = !rows.length;
   viewer.get("scores-title").textContent = viewer.t(own.length ? "scores" : "scores.caption");
-  viewer.get("score-rows").replaceChildren(...rows.map((score) => make("tr", {},
-    make("th", { scope: "row" }, viewer.texts[viewer.state.language][`metric.${score.metric}`] ?? score.metric),
-    make("td", {}, viewer.number(score.value)),
-    make("td", {}, `${viewer.number(score.low)} … ${viewer.number(score.high)}`),
-    make("td", {}, String(score.n)))));
+  viewer.get("score-rows").replaceChildren(...rows.map(([metric, , n, value, low, high]) => make("tr", {},
+    make("th", { scope: "row" }, viewer.name("metric", metric)),
+    make("td", {}, viewer.number(value)),
+    make("td", {}, `${viewer.number(low)} … ${viewer.number(high)}`),
+    make("td", {}, String(n)))));
 }
 
 /** The colour bar with the numbers of the range in use. */
@@ -69,7 +84,7 @@ export function drawScale(viewer, map) {
   context.putImageData(image, 0, 0);
   viewer.get("low").textContent = viewer.number(map.signed ? -limit : 0);
   viewer.get("high").textContent = viewer.number(limit);
-  viewer.get("scalar").textContent = map.scalar;
+  viewer.get("scalar").textContent = viewer.name("scalar", map.scalar);
 }
 
 /** One word of the sheet. */
@@ -85,8 +100,10 @@ export function drawThumb(viewer, key) {
     paint(layer, map, viewer.case.photo, viewer.look(map));
     context.drawImage(layer, 0, 0);
   }
-  const note = viewer.t(viewer.prior(key) ? "figure.prior" : map ? "" : "figure.no_map");
-  const thumb = viewer.button(key, { class: map ? "thumb" : "thumb none" }, canvas, make("span", {}, viewer.label(key)), make("small", {}, note));
+  const why = viewer.prior(key) || map?.account?.doubt;
+  const note = why ? viewer.t(`figure.${why}`) : map ? "" : viewer.t("figure.no_map");
+  const attributes = { class: map ? "thumb" : "thumb none", "aria-label": viewer.told(key) };
+  const thumb = viewer.button(key, attributes, canvas, make("span", {}, viewer.label(key)), make("small", { class: map?.account?.doubt ? "doubt" : null }, note));
   thumb.classList.toggle("active", key === viewer.state.target);
   return thumb;
 }

@@ -2,7 +2,7 @@
 // `mount(document, bundle)` brings a page to life; the report carries its bundle, a server would send it.
 
 import { colourTable, decode, paint } from "./painting.js";
-import { drawScale, drawThumb, make, showConcepts, showNotes, showScores } from "./panels.js";
+import { account, drawScale, drawThumb, make, showAccount, showConcepts, showNotes, showScores } from "./panels.js";
 
 const CANVAS = 640; // pixels on the longer side; the browser enlarges the rest
 
@@ -10,9 +10,11 @@ class Viewer {
   constructor(page, bundle) {
     this.page = page;
     this.case = bundle.case;
-    this.texts = bundle.texts;
+    const { keys, ...languages } = bundle.texts;
+    const table = (texts) => Object.fromEntries(keys.map((key, index) => [key, texts[index]]));
+    this.texts = Object.fromEntries(Object.entries(languages).map(([name, texts]) => [name, table(texts)]));
     this.maps = this.case.maps.map((map) => decode(map, this.case));
-    this.colours = Object.fromEntries(Object.entries(bundle.colours).map(([name, hex]) => [name, colourTable(hex)]));
+    this.colours = Object.fromEntries(Object.entries(bundle.colours).map(([name, table]) => [name, colourTable(table)]));
     this.state = { language: page.documentElement.lang, method: 0, target: null, pinned: null };
     this.words = this.case.captions.length ? this.case.captions[0].words : [];
     this.listen();
@@ -27,6 +29,11 @@ class Viewer {
   t(key, values = {}) {
     const text = this.texts[this.state.language][key] ?? key;
     return text.replace(/\{(\w+)\}/g, (place, name) => values[name] ?? place);
+  }
+
+  /** The readable name of a method, metric, scalar or setting, or the name itself. */
+  name(kind, name) {
+    return this.texts[this.state.language][`${kind}.${name}`] ?? name;
   }
 
   number(value, digits = 3) {
@@ -53,8 +60,9 @@ class Viewer {
     return this.maps.find((map) => map.target === target && map.method === method);
   }
 
+  /** Why a word has no map, 'expected' or 'despite'; '' for one that comes from the image. */
   prior(key) {
-    return key?.startsWith("word:") && this.case.evidence[key.slice(5)]?.from_image === false;
+    return (key?.startsWith("word:") && this.case.evidence[key.slice(5)]?.prior) || "";
   }
 
   label(key) {
@@ -68,8 +76,7 @@ class Viewer {
 
   methodName({ name, variant }) {
     const several = this.case.methods.filter((method) => method.name === name).length > 1;
-    const known = this.texts[this.state.language][`method.${name}`] ?? name;
-    return several && variant ? `${known} (${variant})` : known;
+    return `${this.name("method", name)}${several && variant ? ` (${variant})` : ""}`;
   }
 
   look(map) {
@@ -84,7 +91,7 @@ class Viewer {
   }
 
   sentence(key, map) {
-    if (this.prior(key)) return this.t("word.prior");
+    if (this.prior(key)) return this.t(`word.${this.prior(key)}`);
     if (!map) return this.t("map.missing");
     if (map.peak === 0) return this.t("map.none");
     if (!map.region) return this.t("map.negative");
@@ -93,10 +100,18 @@ class Viewer {
     return this.t("map.hottest", { region, share: percent(map.share), area: percent(map.place.tenth) });
   }
 
+  /** A map as one text, for who does not see it. */
+  told(key) {
+    const map = this.map(key);
+    const method = this.case.methods[this.state.method];
+    const sentence = [this.sentence(key, map), ...account(this, map)].join(" ");
+    return this.t("map.label", { word: this.label(key), method: method ? this.methodName(method) : "", sentence });
+  }
+
   /** Everything that depends on the language or the case, once. */
   build() {
     this.page.documentElement.lang = this.state.language;
-    for (const element of this.page.querySelectorAll("[data-t]")) element.textContent = this.t(element.dataset.t);
+    for (const element of this.page.querySelectorAll("[data-t]")) element.textContent = this.t(element.dataset.t, JSON.parse(element.dataset.values ?? "{}"));
     for (const element of this.page.querySelectorAll("[data-t-label]"))
       element.setAttribute("aria-label", this.t(element.dataset.tLabel));
     for (const element of this.page.querySelectorAll("[data-t-alt]")) element.alt = this.t(element.dataset.tAlt);
@@ -130,7 +145,7 @@ class Viewer {
     this.words.forEach((word, index) => {
       const key = `word:${index}`;
       const prior = this.prior(key);
-      const hint = prior ? this.t("word.prior") : `${this.t("word.certainty")}: ${this.percent(word.certainty)}`;
+      const hint = prior ? this.t(`word.${prior}`) : `${this.t("word.certainty")}: ${this.percent(word.certainty)}`;
       const button = this.button(key, { class: prior ? "word prior" : "word", title: hint, tabindex: index ? -1 : 0 });
       button.textContent = text.slice(word.start, word.stop);
       button.style.textDecorationThickness = `${(0.5 + 4.5 * (word.certainty ?? 0)).toFixed(1)}px`;
@@ -188,6 +203,7 @@ class Viewer {
     const map = key && this.map(key);
     this.get("about-word").textContent = key ? this.label(key) : this.t("word.none");
     this.get("about-map").textContent = key ? this.sentence(key, map) : "";
+    showAccount(this, map);
     const index = key?.startsWith("word:") ? Number(key.slice(5)) : null;
     const facts = [];
     if (index !== null) {
@@ -207,9 +223,7 @@ class Viewer {
     const layer = this.get("layer");
     this.fit(layer, CANVAS);
     if (map) paint(layer, map, this.case.photo, this.look(map));
-    const method = this.case.methods[this.state.method];
-    const told = target && { word: this.label(target), method: method ? this.methodName(method) : "", sentence: this.sentence(target, map) };
-    layer.setAttribute("aria-label", target ? this.t("map.label", told) : this.t("map.photo"));
+    layer.setAttribute("aria-label", target ? this.told(target) : this.t("map.photo"));
     drawScale(this, map);
     this.get("opacity-value").textContent = `${this.get("opacity").value} %`;
     this.get("threshold-value").textContent = `${this.get("threshold").value} %`;
