@@ -10,7 +10,15 @@ import torch
 from dermaxai.errors import NotSupported, SettingError, ShapeError, UsageError
 from dermaxai.explain.articles import ARTICLES
 from dermaxai.explain.base import Explained
-from dermaxai.explain.evidence import WordEvidence, known_mean, mean_of, visual_evidence, word_targets
+from dermaxai.explain.evidence import (
+    EXACT,
+    PRODUCTS,
+    WordEvidence,
+    known_mean,
+    mean_of,
+    visual_evidence,
+    word_targets,
+)
 from dermaxai.explain.word_gradients import ask, attribute, key_value_input, read_normed
 from dermaxai.types import Evidence, Target
 from tests.captioner import tiny
@@ -242,9 +250,24 @@ def test_the_word_that_depends_on_the_image_is_told_from_those_that_do_not(plant
 
 def test_the_default_product_is_that_of_the_table():
     assert next(iter(WordEvidence.variants)) == WordEvidence().product
-    assert {name: WordEvidence.of_variant(name).product for name in WordEvidence.variants} == {
-        name: name for name in WordEvidence.variants
+    found = {name: WordEvidence.of_variant(name) for name in WordEvidence.variants}
+    assert {name: one.product for name, one in found.items() if name != "exact"} == {
+        name: name for name in PRODUCTS
     }
+    assert (found["exact"].product, found["exact"].steps) == ("integrated", EXACT)
+
+
+def test_exact_maps_add_up_to_the_evidence(planted):
+    made, mark, mean = planted
+    (image,), _ = marked(mark, [0], torch.Generator().manual_seed(6))
+    photo = replace(tiny.encoded(), patches=image)
+    model, _, _ = scene(made)
+    caption = made.score(photo, SAYINGS[0])
+    evidence = visual_evidence(made, photo, caption, mean_patches=mean)[1].nats
+    (heat,) = WordEvidence.of_variant("exact").explain(
+        replace(model, caption=caption, mean_patches=mean), photo, [Target("word", "large", word=1)]
+    )
+    assert heat.values.sum() == pytest.approx(evidence, rel=0.05, abs=0.02)
 
 
 def test_evidence_is_zero_for_the_mean_image(made):
