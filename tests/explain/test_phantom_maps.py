@@ -12,11 +12,8 @@ PHANTOMS = 8
 @pytest.fixture(scope="module")
 def shares():
     """(energy inside, area) of every map of a word; a map without positive energy counts as 0."""
-    from dermaxai.loading import demo_folder
     from dermaxai.pipeline import load
 
-    if not (demo_folder() / "captioner").is_dir():
-        pytest.skip("the embedded model has not been trained yet")
     model, found = load("demo", device="cpu"), []
     for number, plan in enumerate(sample_plans(PHANTOMS, seed=21)):
         drawn = draw_phantom(plan, seed=number)

@@ -153,37 +153,6 @@ def test_contrastive_loss():
     assert float(contrastive(plain, plain.roll(1, 0), scale, ("a", "b", "c"))) == pytest.approx(50, abs=1e-3)
 
 
-def test_mixed_pictures_match_both_texts():
-    """At a half each photo and the one before it fit equally: ln 2 for perfect embeddings of the mixture."""
-    texts = torch.eye(4)
-    images = functional.normalize(texts + texts.roll(1, 0), dim=-1)
-    loss = float(contrastive(images, texts, torch.tensor(50.0), tuple("abcd"), 0.5))
-    assert loss == pytest.approx(np.log(2), abs=1e-4)
-    assert float(contrastive(images, texts, torch.tensor(50.0), tuple("abcd"))) > loss - 1e-6
-    assert float(contrastive(texts, texts, torch.tensor(50.0), tuple("abcd"), 0.5)) > 10
-
-
-def test_mixed_steps_train_and_repeat(measured, vocabulary, tmp_path):
-    shutil.copytree(vocabulary, tmp_path, dirs_exist_ok=True)
-    training = EncoderTraining(measured, range(COUNT), replace(RECIPE, mixed=1.0), tmp_path)
-    draws = [np.random.default_rng(seed) for seed in range(50)]
-    shares = [training.draw_share(one) for one in draws]
-    assert 0.5 <= min(shares) < 0.6
-    assert 0.9 < max(shares) < 1
-    phase = RECIPE.phases[0]
-    one, other = (
-        training.draw(phase, np.random.default_rng(3), torch.Generator().manual_seed(3)) for _ in range(2)
-    )
-    assert torch.equal(one.pixels, other.pixels)
-    assert one.share == other.share < 1
-    plain = EncoderTraining(measured, range(COUNT), RECIPE, tmp_path)
-    alone = plain.draw(phase, np.random.default_rng(3), torch.Generator().manual_seed(3))
-    assert alone.share == 1
-    mixture = one.share * alone.pixels + (1 - one.share) * alone.pixels.roll(1, 0)
-    assert torch.allclose(mixture, one.pixels, atol=1e-5)
-    assert all(np.isfinite(value) for value in training.advance().values())
-
-
 def test_facts_as_numbers():
     vector = fact_vector(Facts("medium", "asymmetric", "regular", ("red", "black"), "nv"))
     assert vector[:7] == [0, 1, 0, 0, 1, 1, 0]

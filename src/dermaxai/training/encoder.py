@@ -10,7 +10,7 @@ from __future__ import annotations
 import csv
 import logging
 import time
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import final
@@ -44,23 +44,18 @@ class Heads(nn.Module):
 
 
 def contrastive(
-    images: Float[Tensor, "b e"],
-    texts: Float[Tensor, "b e"],
-    scale: Tensor,
-    words: Sequence[str],
-    share: float = 1.0,
+    images: Float[Tensor, "b e"], texts: Float[Tensor, "b e"], scale: Tensor, words: Sequence[str]
 ) -> Tensor:
-    """CLIP's symmetric loss with equal texts sharing the target; `share` as in `Batch`.
+    """CLIP's symmetric loss with equal texts sharing the target.
 
     Source: UniCL (arXiv:2204.03610), equation 3.
     """
     numbers = {text: index for index, text in enumerate(dict.fromkeys(words))}
     ids = torch.tensor([numbers[text] for text in words])
-    same = (ids[:, None] == ids).float()
-    same = share * same + (1 - share) * same.roll(1, 0)
+    target = (ids[:, None] == ids).float()
+    target = target / target.sum(dim=1, keepdim=True)
     logits = scale * images @ texts.T
-    both = zip((logits, logits.T), (same, same.T), strict=True)
-    return sum(functional.cross_entropy(one, fit / fit.sum(dim=1, keepdim=True)) for one, fit in both) / 2  # type: ignore[return-value]
+    return (functional.cross_entropy(logits, target) + functional.cross_entropy(logits.T, target)) / 2
 
 
 def optimizers_for(
@@ -94,8 +89,6 @@ class Batch:
     diagnosis: Int[Tensor, "b"]
     facts: Float[Tensor, "b 14"]
     """Size, symmetry, border as classes one-hot, colours as shares of a yes; NaN where unknown."""
-    share: float = 1.0
-    """Of each photo in its picture; the rest is the photo before it. Source: mixup (arXiv:1710.09412)."""
 
 
 @final
@@ -131,8 +124,6 @@ class EncoderTraining:
         source = self.small if phase.pixels == 112 else self.data.photos
         pixels, coverage = augment(source[chosen], self.data.masks[chosen], generator)
         areas = coverage.mean(dim=(1, 2)).tolist()
-        share = self.draw_share(numbers)
-        pixels, coverage = (share * one + (1 - share) * one.roll(1, 0) for one in (pixels, coverage))
         facts = [
             facts_of(self.data.appearances[i], area, self.data.rows[i].diagnosis)
             for i, area in zip(chosen.tolist(), areas, strict=True)
@@ -143,15 +134,7 @@ class EncoderTraining:
             tuple(draw_text(fact, numbers) for fact in facts),
             torch.tensor([DIAGNOSES.index(self.data.rows[i].diagnosis) for i in chosen.tolist()]),
             torch.tensor([fact_vector(fact) for fact in facts]),
-            share,
         )
-
-    def draw_share(self, numbers: np.random.Generator) -> float:
-        """How much of each photo is in its picture: 1 in steps that do not mix."""
-        if self.recipe.mixed == 0 or numbers.random() >= self.recipe.mixed:
-            return 1.0
-        share = float(numbers.beta(0.8, 0.8))
-        return max(share, 1 - share)
 
     def losses(self, batch: Batch, keep: float, generator: torch.Generator) -> dict[str, Tensor]:
         """The contrastive loss and those of the heads."""
@@ -168,11 +151,12 @@ class EncoderTraining:
         summary = torch.cat([first, patches.mean(dim=1)], dim=1)
         side = batch.pixels.shape[-1] // PATCH
         cells = functional.adaptive_avg_pool2d(batch.coverage[:, None], side).flatten(1).gather(1, kept)
-        diagnosis, facts = self.heads.diagnosis(summary) + self.prior, self.heads.facts(summary)
         return {
-            "contrastive": contrastive(image, text, self.model.logit_scale.exp(), batch.texts, batch.share),
-            "diagnosis": _mixed(_diagnosis_loss, diagnosis, batch.diagnosis, batch.share),
-            "facts": _mixed(_facts_loss, facts, batch.facts, batch.share),
+            "contrastive": contrastive(image, text, self.model.logit_scale.exp(), batch.texts),
+            "diagnosis": functional.cross_entropy(
+                self.heads.diagnosis(summary) + self.prior, batch.diagnosis, label_smoothing=0.1
+            ),
+            "facts": _facts_loss(self.heads.facts(summary), batch.facts),
             "lesion": functional.binary_cross_entropy_with_logits(
                 self.heads.lesion(patches)[..., 0], cells.clamp(0, 1)
             ),
@@ -257,16 +241,6 @@ class EncoderTraining:
             optimizer.load_state_dict(saved)
         self.average, self.step, self.seconds = state["average"], state["step"], state["seconds"]
         LOG.info("resumed at step %d after %.1f minutes", self.step, self.seconds / 60)
-
-
-def _mixed(loss: Callable[[Tensor, Tensor], Tensor], logits: Tensor, wanted: Tensor, share: float) -> Tensor:
-    """The loss of pictures that hold `share` of their own photo and the rest of the one before."""
-    own = loss(logits, wanted)
-    return own if share == 1 else share * own + (1 - share) * loss(logits, wanted.roll(1, 0))
-
-
-def _diagnosis_loss(logits: Float[Tensor, "b 7"], diagnosis: Int[Tensor, "b"]) -> Tensor:
-    return functional.cross_entropy(logits, diagnosis, label_smoothing=0.1)
 
 
 def _facts_loss(logits: Float[Tensor, "b 14"], facts: Float[Tensor, "b 14"]) -> Tensor:

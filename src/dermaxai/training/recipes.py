@@ -44,8 +44,6 @@ class EncoderRecipe:
     """Of everything else, which AdamW trains."""
     weight_decay: float = 0.05
     warmup: int = 150
-    mixed: float = 0.0
-    """Share of the steps whose pictures are two photos laid over each other, with the texts of both."""
     average: float = 0.99
     """Decay of the running mean of the weights, which is what is saved."""
     phases: tuple[Phase, ...] = (Phase(1500, 64, 112, 1.0), Phase(1000, 40, 224, 0.5))
