@@ -23,13 +23,11 @@ from dermaxai.provenance import (
 from dermaxai.questions import (
     QUERY_METHOD,
     WORD_METHOD,
-    add_maps,
-    check_contrast,
     checked_text,
     find_method,
     measure_words,
     named,
-    plan_contrast,
+    plan_phrase,
     plan_questions,
 )
 from dermaxai.settings import Settings, read_settings
@@ -178,7 +176,7 @@ class Model:
 
     def query(self, case: Case, text: str, method: str = QUERY_METHOD) -> Case:
         """The case with one more map: where the photo matches `text`. Raises: UsageError, NotSupported."""
-        return self._ask(case, [Target("query", checked_text(text))], method)
+        return self._ask(case, Target("query", checked_text(text)), method)
 
     def contrast(self, case: Case, word: str, against: str, method: str = WORD_METHOD) -> Case:
         """The case with one more, signed map: why `word` of the caption rather than `against`.
@@ -186,18 +184,16 @@ class Model:
         `word` may be several words that follow each other, such as 'dark brown'.
         Raises: UsageError where the caption has no such word or it is `against` itself, NotSupported.
         """
-        return self._ask(case, plan_contrast(case.caption, word, against), method)
+        return self._ask(case, plan_phrase(case.caption, word, against), method)
 
     # ---- inside -----------------------------------------------------------------------------
 
-    def _ask(self, case: Case, parts: Sequence[Target], method: str) -> Case:
-        """Add the map of the first of `parts`, to which the others add, in the place of an older one."""
-        asker, target = find_method(method), parts[0]
-        check_contrast(asker, parts)
+    def _ask(self, case: Case, target: Target, method: str) -> Case:
+        """Add the map of `target` in the place of an older one."""
+        asker = find_method(method)
         with self._making() as noted:
             encoded = self._encode(case.image)
-            found = asker.explain(self._explained(case.caption), encoded, parts)
-        heat = add_maps(target, found)
+            (heat,) = asker.explain(self._explained(case.caption), encoded, [target])
         others = (old for old in case.maps if (old.method, old.target, old.variant) != _question(heat))
         remarks = (*case.warnings, *self._strangers(case), *noted)
         asked = self._command(question_words(target), {"method": method})

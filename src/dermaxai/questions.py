@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Sequence
 
-import numpy as np
-
-from dermaxai.errors import NotSupported, UsageError
+from dermaxai.errors import UsageError
 from dermaxai.explain import METHODS
 from dermaxai.explain.base import AbstractMethod, Explained
 from dermaxai.explain.evidence import known_mean, visual_evidence
-from dermaxai.types import Caption, Encoded, Evidence, HeatMap, Target
+from dermaxai.types import Caption, Encoded, Evidence, Target
 
 WORD_METHOD = "evidence"
 """Asked why a word was said."""
@@ -71,58 +68,17 @@ def plan_questions(
     return plan
 
 
-def find_phrase(caption: Caption, text: str) -> range:
-    """Indices of the words of the caption that are spelled `text`, case ignored; one, or several in a row.
+def plan_phrase(caption: Caption, text: str, against: str | None = None) -> Target:
+    """The question why the caption says `text`, one word or several in a row; rather than `against`.
 
-    Raises: UsageError where the caption has no such words, or has punctuation between them.
+    Raises: UsageError for words that the caption has not, an empty rival, and words against themselves.
     """
-    wanted = text.casefold().split()
-    if len(wanted) < 2:
-        index = caption.find(text.strip())
-        return range(index, index + 1)
-    words = caption.words
-    for start in range(len(words) - len(wanted) + 1):
-        found = words[start : start + len(wanted)]
-        spelled = caption.text[found[0].start : found[-1].stop].casefold()
-        if [word.text.casefold() for word in found] == wanted == spelled.split():
-            return range(start, start + len(wanted))
-    raise UsageError(f"The caption has no words '{text}' in a row.", hint=f"Its text: {caption.text}")
-
-
-def plan_contrast(caption: Caption, word: str, against: str) -> list[Target]:
-    """The question 'why `word` rather than `against`', then those whose maps add to its map.
-
-    Of several words in a row the first is asked against the rival, the others alone: log p(words) is the
-    sum of each word's log-probability after the words before it.
-    Raises: UsageError for words that the caption has not, an empty rival, and a word against itself.
-    """
-    rival = checked_text(against)
-    first, *others = find_phrase(caption, checked_text(word))
-    last = others[-1] if others else first
-    spelled = caption.text[caption.words[first].start : caption.words[last].stop]
-    if " ".join(spelled.casefold().split()) == " ".join(rival.casefold().split()):
+    places = caption.find_phrase(checked_text(text))
+    spelled = caption.text[caption.words[places[0]].start : caption.words[places[-1]].stop]
+    if against is not None and " ".join(spelled.casefold().split()) == " ".join(against.casefold().split()):
         raise UsageError(f"'{spelled}' cannot be compared with itself.", hint="Name another word.")
-    rest = [Target("word", caption.words[index].text, index) for index in others]
-    return [Target("word", spelled, first, rival), *rest]
-
-
-def check_contrast(method: AbstractMethod, parts: Sequence[Target]) -> None:
-    """Raise NotSupported unless the maps of `parts` by `method` may be added."""
-    if len(parts) > 1 and method.name != WORD_METHOD:
-        raise NotSupported(
-            f"Maps of '{method.name}' for single words do not add up to one of several words.",
-            hint=f"Use '{WORD_METHOD}', or ask about one word.",
-        )
-
-
-def add_maps(target: Target, maps: Sequence[HeatMap]) -> HeatMap:
-    """One map for `target`: the sum of maps of one method, whose scalars add up too."""
-    first = maps[0]
-    if len(maps) == 1:
-        return dataclasses.replace(first, target=target)
-    values = np.stack([heat.values for heat in maps]).sum(axis=0, dtype=np.float32)
-    seconds = sum(heat.seconds for heat in maps)
-    return dataclasses.replace(first, target=target, values=values, seconds=seconds)
+    rival = None if against is None else checked_text(against)
+    return Target("word" if len(places) == 1 else "phrase", spelled, places[0], rival)
 
 
 def measure_words(model: Explained, encoded: Encoded) -> tuple[Evidence, ...]:

@@ -16,7 +16,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 Language = Literal["en", "ru"]
-TargetKind = Literal["caption", "word", "query", "concept", "diagnosis"]
+TargetKind = Literal["caption", "word", "phrase", "query", "concept", "diagnosis"]
 Prior = Literal["", "expected", "despite"]
 
 MINIMUM_NATS = 0.1
@@ -54,6 +54,8 @@ class Encoded:
     placement: Placement
     encoder: str
     """Name of the encoder card."""
+    pixels: Float[Tensor, "3 height width"] | None = None
+    """What entered the tower; for methods that hide parts of the photo or reopen every block."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,15 +97,31 @@ class Caption:
                 return index
         raise UsageError(f"The caption has no word '{text}'.", hint=f"Its text: {self.text}")
 
+    def find_phrase(self, text: str) -> range:
+        """Indices of the words that are spelled `text`, case ignored; one, or several in a row.
+
+        Raises: UsageError where the caption has no such words, or has punctuation between them.
+        """
+        wanted = text.casefold().split()
+        if len(wanted) < 2:
+            index = self.find(text.strip())
+            return range(index, index + 1)
+        for start in range(len(self.words) - len(wanted) + 1):
+            found = self.words[start : start + len(wanted)]
+            spelled = self.text[found[0].start : found[-1].stop].casefold()
+            if [word.text.casefold() for word in found] == wanted == spelled.split():
+                return range(start, start + len(wanted))
+        raise UsageError(f"The caption has no words '{text}' in a row.", hint=f"Its text: {self.text}")
+
 
 @dataclass(frozen=True, slots=True)
 class Target:
-    """The question a map answers; `word` and `caption` ask the decoder, the others CLIP similarity."""
+    """The question a map answers; `word`, `phrase`, `caption` ask the decoder, the others CLIP similarity."""
 
     kind: TargetKind
     text: str
     word: int | None = None
-    """Index in `Caption.words` for kind 'word'."""
+    """Index in `Caption.words` for kind 'word', of the first word for kind 'phrase'."""
     against: str | None = None
     """Contrast: why `text` rather than this."""
 
@@ -145,12 +163,75 @@ class Evidence:
 
 
 @dataclass(frozen=True, slots=True)
+class TextShare:
+    """What one word of a question's text counts."""
+
+    text: str
+    start: int
+    """First character in the text."""
+    stop: int
+    """One behind the last character."""
+    value: float
+    """Signed if the method is; in units of the scalar. Sub-word tokens are summed."""
+
+
+@dataclass(frozen=True, slots=True)
+class TextMap:
+    """The text side of an explanation: which words of the question made the similarity. Never rescaled."""
+
+    shares: tuple[TextShare, ...]
+    method: str
+    target: Target
+    scalar: str
+    layer: str
+    variant: str = ""
+
+
+@dataclass(frozen=True, slots=True)
 class Concept:
     """A clinical concept found in the image."""
 
     name: str
+    """English; the concept tree translates it."""
     weight: float
+    """In the units of the method that found it; 0 says 'not needed', not 'absent'."""
     words: tuple[int, ...] = ()
+    """Indices in `Caption.words` of the words that say it."""
+    kind: str = ""
+    """Of the concept tree: finding, colour, diagnosis, …"""
+
+
+@dataclass(frozen=True, slots=True)
+class ConceptFit:
+    """How well a few concepts stand for the image embedding, beside what the mean image alone would do."""
+
+    method: str
+    penalty: float
+    """Weight of the l1 norm."""
+    atoms: int
+    """Size of the concept dictionary."""
+    cosine: float
+    """Of the reconstruction and the embedding, both after the mean is taken out; -1 to 1."""
+    cosine_with_mean: float
+    """Of the reconstruction with the mean added back, as published."""
+    cosine_of_mean: float
+    """Of the mean alone: what `cosine_with_mean` has to beat."""
+    mean: str
+    """Which mean image: kind, number of photos, beginning of its hash."""
+
+
+@dataclass(frozen=True, slots=True)
+class Agreement:
+    """How alike the maps of several methods are for one question.
+
+    The consensus and the spread of the maps are maps of their own, of methods `consensus` and `spread`.
+    """
+
+    target: Target
+    methods: tuple[str, ...]
+    """As 'name' or 'name:variant'."""
+    correlations: tuple[float, ...]
+    """Spearman's rank correlation of each pair, row-major, -1 to 1; NaN where a map is constant."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -208,9 +289,13 @@ class Case:
     evidence: tuple[Evidence, ...] = ()
     """One per word of the first caption."""
     concepts: tuple[Concept, ...] = ()
+    """By falling weight."""
     scores: tuple[Score, ...] = ()
     outside: Outside | None = None
     warnings: tuple[str, ...] = ()
+    texts: tuple[TextMap, ...] = ()
+    concept_fit: ConceptFit | None = None
+    agreements: tuple[Agreement, ...] = ()
 
     @property
     def caption(self) -> Caption:

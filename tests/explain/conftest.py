@@ -10,6 +10,7 @@ import pytest
 from dermaxai.encoders import load_encoder
 from dermaxai.geometry import Placement
 from dermaxai.types import Encoded
+from tests.encoders import tiny
 
 ROOT = Path(__file__).parents[2]
 GOLDEN = Path(os.environ.get("DERMAXAI_GOLDEN", ROOT.parent / "shared" / "golden")) / "explain"
@@ -42,3 +43,19 @@ def encoded_golden(photo: str) -> Encoded:
     features = encoder.forward(torch.from_numpy(np.load(path)["image"])[None])
     parts = (features.patches[0], features.pooled[0], features.tail_input[0])
     return Encoded(*parts, encoder.grid, PLACE, encoder.card.name)
+
+
+TOWERS = {
+    "class": tiny.open_clip_folder,
+    "mean": tiny.dermlip_panderm_folder,
+    "map": tiny.siglip_folder,
+}
+
+
+@pytest.fixture(scope="session", params=TOWERS)
+def tower(request, tmp_path_factory):
+    """(encoder, one photo encoded) per kind of pooling."""
+    made = TOWERS[request.param](tmp_path_factory.mktemp("models") / request.param)
+    encoder = load_encoder(made.name, made.source, offline=True)
+    assert encoder.tower.pooling == request.param
+    return encoder, encoder.encode([tiny.photo(90, 120)])[0]

@@ -37,7 +37,9 @@ def scene(made, language="en", seed=0):
     """(model, photo, one target per word)."""
     photo = tiny.encoded(seed)
     caption = made.score(photo, TEXTS[language], language)
-    encoder = SimpleNamespace(card=SimpleNamespace(name="planted"), has_text=False)
+    encoder = SimpleNamespace(
+        card=SimpleNamespace(name="planted"), has_text=False, tower=SimpleNamespace(pooling="class")
+    )
     targets = [Target("word", word.text, word=index) for index, word in enumerate(caption.words)]
     return Explained(encoder, made, caption, MEAN), photo, targets
 

@@ -6,19 +6,12 @@ import numpy as np
 import pytest
 import torch
 
-from dermaxai.encoders import load_encoder
 from dermaxai.errors import NotSupported, SettingError, UnknownName
 from dermaxai.explain import METHODS
 from dermaxai.explain.base import Explained, text_directions
-from dermaxai.explain.grad_eclip import (
-    GradEclip,
-    Pooled,
-    cosine_gradients,
-    open_pooling,
-    similarity_weights,
-)
+from dermaxai.explain.grad_eclip import GradEclip, similarity_weights
+from dermaxai.explain.pooling import Pooled, cosine_gradients, open_pooling
 from dermaxai.types import Target
-from tests.encoders import tiny
 from tests.explain.conftest import GOLDEN, encoded_golden
 from tests.explain.snapshot import snapshot
 
@@ -26,20 +19,6 @@ PHOTOS = ["ISIC_0024525", "ISIC_0024306", "ISIC_0026154"]
 TEXTS = ["dermoscopy of melanoma", "a large asymmetric dark brown lesion with irregular border"]
 QUERIES = [Target("query", text) for text in TEXTS]
 TARGETS = [Target("query", "a dark mole"), Target("concept", "raised"), Target("diagnosis", "skin")]
-KINDS = {
-    "class": tiny.open_clip_folder,
-    "mean": tiny.dermlip_panderm_folder,
-    "map": tiny.siglip_folder,
-}
-
-
-@pytest.fixture(scope="module", params=KINDS)
-def tower(request, tmp_path_factory):
-    """(encoder, one photo encoded) per kind of pooling."""
-    made = KINDS[request.param](tmp_path_factory.mktemp("models") / request.param)
-    encoder = load_encoder(made.name, made.source, offline=True)
-    assert encoder.tower.pooling == request.param
-    return encoder, encoder.encode([tiny.photo(90, 120)])[0]
 
 
 def golden(photo, text):

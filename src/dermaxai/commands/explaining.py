@@ -120,10 +120,10 @@ def contrast(
     method: MethodOption = "evidence",
 ) -> None:
     """Add a signed map to a case: why this word of the caption rather than another."""
-    from dermaxai.questions import check_contrast, find_method, plan_contrast
+    from dermaxai.questions import find_method, plan_phrase
 
     before = _read_case(case)
-    check_contrast(find_method(method), plan_contrast(before.caption, word, against))
+    find_method(method).check_kinds([plan_phrase(before.caption, word, against)])
     after = _model_of(choice, before, case).contrast(before, word, against, method)
     answer = style.of(before)
     _show_answer(after, keep_case(after, case, answer.lang), answer)

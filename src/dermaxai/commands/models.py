@@ -152,7 +152,7 @@ def _method_row(name: str, kind: Any) -> dict[str, Any]:  # noqa: ANN401 - a sub
         "name": name,
         "title": kind.title,
         "answers": sorted(kind.answers),
-        "needs": kind.needs,
+        "reads_question": kind.reads_question,
         "signed": kind.signed,
         "layer": kind.layer,
         "variants": list(kind.variants),

@@ -119,6 +119,7 @@ class AbstractEncoder(ABC):
                 grid=self.grid,
                 placement=placement,
                 encoder=self.card.name,
+                pixels=prepared[index][0],
             )
             for index, (_, placement) in enumerate(prepared)
         ]

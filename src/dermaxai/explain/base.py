@@ -4,28 +4,40 @@ from __future__ import annotations
 
 import threading
 import time
+import warnings
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Self, final
+from dataclasses import dataclass, field
+from typing import TYPE_CHECKING, Any, ClassVar, Self, final
 
 import numpy as np
 import torch
 from jaxtyping import Float, Float32
 from torch import Tensor, nn
 
-from dermaxai.encoders.base import AbstractEncoder
+from dermaxai.encoders.base import AbstractEncoder, Pooling
 from dermaxai.errors import NotSupported, ShapeError, UsageError
 from dermaxai.explain.legible import check_legible
+from dermaxai.explain.shared import Shared
+from dermaxai.explain.support import SUPPORTED, DoubtfulMap, Support
 from dermaxai.registry import check_name
-from dermaxai.types import Caption, Encoded, HeatMap, Target, TargetKind
+from dermaxai.types import (
+    Caption,
+    Concept,
+    ConceptFit,
+    Encoded,
+    HeatMap,
+    Target,
+    TargetKind,
+    TextMap,
+    TextShare,
+)
 
 if TYPE_CHECKING:
     from dermaxai.captioner.model import Captioner
 
-Need = Literal["text tower", "captioner"]
-WORDS: frozenset[TargetKind] = frozenset({"word", "caption"})
+WORDS: frozenset[TargetKind] = frozenset({"word", "phrase", "caption"})
 """Questions to the text decoder: why was this said?"""
 SIMILARITY: frozenset[TargetKind] = frozenset({"query", "concept", "diagnosis"})
 """Questions to the two towers: where does the image match this text?"""
@@ -40,6 +52,8 @@ class Explained:
     caption: Caption | None = None
     mean_patches: Float[Tensor, "*n width"] | None = None
     """Mean patch features of the training photos, (n, width) or (width,); None: the captioner's own."""
+    shared: Shared = field(default_factory=Shared)
+    """What methods that are asked about the same photo share."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -53,6 +67,24 @@ class Answer:
     layer: str
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class TextAnswer:
+    """What a method found in the texts of its targets, one entry per target."""
+
+    shares: Sequence[tuple[TextShare, ...]]
+    scalars: Sequence[str]
+    layer: str
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Found:
+    """Concepts that a method found by itself."""
+
+    concepts: tuple[Concept, ...]
+    """By falling weight."""
+    fit: ConceptFit
+
+
 class AbstractMethod(ABC):
     """One way to explain; final subclasses answer a whole list of targets at once.
 
@@ -64,12 +96,14 @@ class AbstractMethod(ABC):
     signed: ClassVar[bool]
     """Whether negative values mean 'speaks against'."""
     answers: ClassVar[frozenset[TargetKind]]
-    needs: ClassVar[Need | None]
-    """The part of the model without which there is no answer, beside the vision tower."""
     variants: ClassVar[Mapping[str, Mapping[str, Any]]]
     """Name -> constructor options; the first is the default."""
     layer: ClassVar[str]
     """Where it reads the network."""
+    reads_question: ClassVar[bool] = True
+    """False: one map for every question, which must be said wherever it is shown."""
+    reads_text: ClassVar[bool] = False
+    """Whether it also tells which words of the question count."""
 
     @classmethod
     def of_variant(cls, variant: str) -> Self:
@@ -85,6 +119,34 @@ class AbstractMethod(ABC):
     @abstractmethod
     def _answer(self, model: Explained, encoded: Encoded, targets: Sequence[Target]) -> Answer:
         """Raw maps of targets that were checked; autograd is on."""
+
+    def support(self, pooling: Pooling, kind: TargetKind) -> Support:
+        """Whether towers that pool this way can be asked this kind of question; `answers` comes first."""
+        return SUPPORTED
+
+    def find(self, model: Explained, encoded: Encoded) -> Found | None:
+        """Concepts that the method finds without being asked for any; None if it finds none of its own."""
+        return None
+
+    def _answer_text(self, model: Explained, encoded: Encoded, targets: Sequence[Target]) -> TextAnswer:
+        """Shares of the words of each target's text; autograd is on."""
+        raise NotSupported(f"'{self.name}' does not look into the text.", hint="Use 'grad_eclip'.")
+
+    @final
+    def explain_text(self, model: Explained, encoded: Encoded, targets: Sequence[Target]) -> list[TextMap]:
+        """Which words of each question's text made the similarity; as `explain`.
+
+        Raises: NotSupported if the method does not read texts, or cannot on this text tower; as `explain`.
+        """
+        self.check(model, encoded, targets)
+        if not targets:
+            return []
+        with with_graph():
+            answer = self._answer_text(model, encoded, targets)
+        return [
+            TextMap(shares, self.name, target, scalar, answer.layer, self.variant)
+            for shares, target, scalar in zip(answer.shares, targets, answer.scalars, strict=True)
+        ]
 
     @final
     def explain(self, model: Explained, encoded: Encoded, targets: Sequence[Target]) -> list[HeatMap]:
@@ -109,6 +171,25 @@ class AbstractMethod(ABC):
     @final
     def check(self, model: Explained, encoded: Encoded, targets: Sequence[Target]) -> None:
         """Raise NotSupported, naming what to use instead, unless every target can be answered."""
+        self.check_kinds(targets)
+        if encoded.encoder != model.encoder.card.name:
+            raise NotSupported(
+                f"The photo was encoded by '{encoded.encoder}', the model is '{model.encoder.card.name}'.",
+                hint="Encode it again.",
+            )
+        similarity = any(target.kind in SIMILARITY for target in targets)
+        if similarity and self.reads_question and not model.encoder.has_text:
+            raise NotSupported(
+                f"'{model.encoder.card.name}' has no text tower, so '{self.name}' cannot compare it.",
+                hint="Ask about words of the caption with 'evidence', or choose an encoder with text.",
+            )
+        if any(target.kind in WORDS for target in targets):
+            speaker(model)
+        self._check_support(model.encoder, targets)
+
+    @final
+    def check_kinds(self, targets: Sequence[Target]) -> None:
+        """Raise NotSupported, naming what to use instead, for a kind of question it never answers."""
         for target in targets:
             if target.kind not in self.answers:
                 instead = "evidence" if target.kind in WORDS else "grad_eclip"
@@ -117,18 +198,16 @@ class AbstractMethod(ABC):
                     f"not '{target.kind}' ('{target.text}').",
                     hint=f"Use '{instead}'.",
                 )
-        if encoded.encoder != model.encoder.card.name:
-            raise NotSupported(
-                f"The photo was encoded by '{encoded.encoder}', the model is '{model.encoder.card.name}'.",
-                hint="Encode it again.",
-            )
-        if self.needs == "text tower" and not model.encoder.has_text:
-            raise NotSupported(
-                f"'{model.encoder.card.name}' has no text tower, so '{self.name}' cannot compare it.",
-                hint="Ask about words of the caption with 'evidence', or choose an encoder with text.",
-            )
-        if self.needs == "captioner":
-            speaker(model)
+
+    def _check_support(self, encoder: AbstractEncoder, targets: Sequence[Target]) -> None:
+        pooling = encoder.tower.pooling
+        for kind in dict.fromkeys(target.kind for target in targets):
+            found = self.support(pooling, kind)
+            if found.level == "impossible":
+                hint = f"Use '{found.instead}'." if found.instead else ""
+                raise NotSupported(f"'{self.name}' on '{encoder.card.name}': {found.why}", hint=hint)
+            if found.level == "doubtful":
+                warnings.warn(f"'{self.name}': {found.why}", DoubtfulMap, stacklevel=2)
 
 
 def speaker(model: Explained) -> tuple[Captioner, Caption]:

@@ -13,7 +13,7 @@ from torch import Tensor
 from dermaxai.errors import NotSupported, SettingError, ShapeError
 from dermaxai.explain.articles import decided_tokens
 from dermaxai.explain.base import WORDS, AbstractMethod, Answer, Explained, speaker
-from dermaxai.explain.word_gradients import Scalar, ask, attribute, key_value_input
+from dermaxai.explain.word_gradients import WORD_LAYER, Scalar, ask, attribute, key_value_input
 from dermaxai.types import MINIMUM_NATS, Caption, Encoded, Evidence, Target
 
 if TYPE_CHECKING:
@@ -45,8 +45,7 @@ class WordEvidence(AbstractMethod):
     title = "Why this word"
     signed = True
     answers = WORDS
-    needs = "captioner"
-    layer = "Q-Former keys and values"
+    layer = WORD_LAYER
     variants: ClassVar[Mapping[str, Mapping[str, Any]]] = {
         **{name: {"product": name} if place else {} for place, name in enumerate(PRODUCTS)},
         "exact": {"steps": EXACT},

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -12,13 +12,15 @@ from torch import Tensor
 
 from dermaxai.errors import UsageError
 from dermaxai.explain.articles import decided_tokens, first_of, with_article
-from dermaxai.explain.base import watching, without_dropout
-from dermaxai.types import Caption, Target
+from dermaxai.explain.base import Explained, speaker, watching, without_dropout
+from dermaxai.explain.pooling import TargetLayer
+from dermaxai.types import Caption, Encoded, Target
 
 if TYPE_CHECKING:
     from dermaxai.captioner.model import Captioner
 
 Scalar = Literal["log-probability", "logit"]
+WORD_LAYER = "Q-Former keys and values"
 AT_ONCE = 2**25
 """Gradient values held at a time; more questions than fit are asked in turns."""
 
@@ -45,11 +47,11 @@ def ask(captioner: Captioner, caption: Caption, targets: Sequence[Target]) -> Qu
         if target.kind == "caption":
             chosen.append([(0, place, 1.0) for place in range(len(caption.token_ids))])
             continue
-        index = word_index(caption, target)
-        chosen.append([(0, place, 1.0) for place in decided_tokens(caption, index)])
+        said = said_words(caption, target)
+        chosen.append([(0, place, 1.0) for index in said for place in decided_tokens(caption, index)])
         if target.against is not None:
-            before = caption.text[: caption.words[first_of(caption, index)].start]
-            ids, places = _rival(captioner, before, with_article(caption, index, target.against))
+            before = caption.text[: caption.words[first_of(caption, said[0])].start]
+            ids, places = _rival(captioner, before, with_article(caption, said[0], target.against))
             chosen[-1] += [(len(texts), place, -1.0) for place in places]
             texts.append(ids)
     length = max(map(len, texts))
@@ -61,13 +63,14 @@ def ask(captioner: Captioner, caption: Caption, targets: Sequence[Target]) -> Qu
     return Questions(torch.tensor(rows, device=captioner.device), weights.to(captioner.device))
 
 
-def word_index(caption: Caption, target: Target) -> int:
-    """Which word a target means. Raises: UsageError."""
+def said_words(caption: Caption, target: Target) -> range:
+    """Which words a target of kind word or phrase means. Raises: UsageError."""
     if target.word is None:
-        return caption.find(target.text)
-    if not 0 <= target.word < len(caption.words):
+        return caption.find_phrase(target.text)
+    count = len(target.text.split()) if target.kind == "phrase" else 1
+    if not 0 <= target.word <= len(caption.words) - count:
         raise UsageError(f"The caption has {len(caption.words)} words; there is no number {target.word}.")
-    return target.word
+    return range(target.word, target.word + count)
 
 
 def _rival(captioner: Captioner, before: str, against: str) -> tuple[tuple[int, ...], list[int]]:
@@ -114,12 +117,45 @@ def attribute(
     points: tuple[Float[Tensor, "images n width"], Float[Tensor, "images n width"]],
     scalar: Scalar = "log-probability",
 ) -> Float[Tensor, "questions n"]:
-    """Sum over images and channels of factor * ds/dx, with `points` = (x, factor) at the key-value input.
+    """Sum over images and channels of factor * ds/dx, with `points` = (x, factor) at the key-value input."""
+    place, factor = points
+    found = [
+        torch.einsum("qknc,knc->qn", gradients, factor.to(gradients))
+        for gradients in word_gradients(captioner, questions, language, place, scalar)
+    ]
+    return torch.cat(found)
+
+
+def word_layer(
+    model: Explained, encoded: Encoded, targets: Sequence[Target], scalar: Scalar = "log-probability"
+) -> TargetLayer:
+    """Activations and gradients of the words' scores at the Q-Former's key and value input.
+
+    Computed once per photo and list of questions. Raises: NotSupported, UsageError.
+    """
+
+    def make() -> TargetLayer:
+        captioner, caption = speaker(model)
+        questions = ask(captioner, caption, targets)
+        own = key_value_input(captioner, encoded.patches)
+        parts = word_gradients(captioner, questions, caption.language, own[None], scalar)
+        return TargetLayer(own, torch.cat([part[:, 0] for part in parts]), WORD_LAYER)
+
+    return model.shared.once(encoded, ("word layer", scalar, tuple(targets)), make)
+
+
+def word_gradients(
+    captioner: Captioner,
+    questions: Questions,
+    language: str,
+    place: Float[Tensor, "images n width"],
+    scalar: Scalar,
+) -> Iterator[Float[Tensor, "some images n width"]]:
+    """ds/dx of every question at the key-value input `place`, as many questions at a time as memory allows.
 
     One forward pass over the images, one backward pass through the head for all questions together, and
     one batched backward pass of the rest.
     """
-    place, factor = points
     leaf = place.clone().requires_grad_()
     texts = questions.token_ids.repeat(len(leaf), 1)
     seen: list[Tensor] = []
@@ -134,7 +170,6 @@ def attribute(
     # Each token's score depends on its own hidden state alone, so one backward pass serves all of them.
     (at_hidden,) = torch.autograd.grad(said, seen[0])
     prefix = at_hidden.shape[1] - texts.shape[1]
-    found = []
     at_once = max(1, AT_ONCE // leaf.numel())
     for first in range(0, len(questions.weights), at_once):
         weights = questions.weights[first : first + at_once]
@@ -142,5 +177,4 @@ def attribute(
         (gradients,) = torch.autograd.grad(
             seen[0], leaf, spread[..., None] * at_hidden, is_grads_batched=True, retain_graph=True
         )
-        found.append(torch.einsum("qknc,knc->qn", gradients, factor.to(gradients)))
-    return torch.cat(found)
+        yield gradients

@@ -1,0 +1,65 @@
+"""Work on one photo that several methods need: done when first asked for, then shared."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Hashable
+from typing import TYPE_CHECKING, Any, TypeVar, final
+
+import torch
+from jaxtyping import Float
+from torch import Tensor
+
+from dermaxai.errors import NotSupported
+
+if TYPE_CHECKING:
+    from dermaxai.encoders.base import AbstractEncoder
+    from dermaxai.types import Encoded
+
+Made = TypeVar("Made")
+
+
+@final
+class Shared:
+    """A memory for one photo at a time; another photo empties it."""
+
+    def __init__(self) -> None:
+        self._encoded: Encoded | None = None
+        self._made: dict[Hashable, Any] = {}
+
+    def once(self, encoded: Encoded, key: Hashable, make: Callable[[], Made]) -> Made:
+        """What `make` gives, made once per photo and `key`."""
+        if self._encoded is not encoded:
+            self._encoded, self._made = encoded, {}
+        if key not in self._made:
+            self._made[key] = make()
+        found: Made = self._made[key]
+        return found
+
+
+def input_pixels(encoder: AbstractEncoder, encoded: Encoded) -> Float[Tensor, "1 3 height width"]:
+    """What entered the tower, on its device. Raises: NotSupported where the photo was encoded without."""
+    if encoded.pixels is None:
+        raise NotSupported(
+            "This method looks at the photo's pixels, which were not kept when it was encoded.",
+            hint="Encode the photo with `encoder.encode`.",
+        )
+    return encoded.pixels[None].to(encoder.device, encoder.dtype)
+
+
+def block_inputs(
+    encoder: AbstractEncoder, encoded: Encoded, shared: Shared
+) -> list[Float[Tensor, "1 tokens width"]]:
+    """What enters each block, one pass for all methods that reopen more blocks than the last.
+
+    The last entry is `Encoded.tail_input`.
+    """
+    return shared.once(encoded, "block inputs", lambda: _block_inputs(encoder, encoded))
+
+
+@torch.no_grad()
+def _block_inputs(encoder: AbstractEncoder, encoded: Encoded) -> list[Tensor]:
+    tower = encoder.tower
+    entering = [tower.embed(input_pixels(encoder, encoded))]
+    for block in tower.blocks[:-1]:
+        entering.append(tower.run(block, entering[-1]))
+    return entering
