@@ -43,7 +43,7 @@ def main(words: Sequence[str] | None = None) -> None:
     if not len(scores):
         raise SystemExit(f"There are no photos in {arguments.images}.")
 
-    from dermaxai.training.figures import interval
+    from dermaxai.measure.intervals import interval
 
     print(f"{len(scores)} photos")
     for name, statistic in (("mean", np.mean), ("median", np.median)):

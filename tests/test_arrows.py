@@ -14,13 +14,13 @@ import dermaxai
 
 PACKAGE = Path(dermaxai.__file__).parent
 
-GROUND = {"errors", "registry", "geometry", "types", "settings", "statements"}
+GROUND = {"errors", "registry", "geometry", "types", "settings", "statements", "concepts"}
 PHOTOS = GROUND | {"colour", "metadata", "images"}
 ENCODING = PHOTOS | {"encoders"}
 CAPTIONING = ENCODING | {"captioner"}
 EXPLAINING = CAPTIONING | {"explain"}
 MEASURING = EXPLAINING | {"measure"}
-ASSEMBLING = MEASURING | {"loading", "questions", "provenance"}
+ASSEMBLING = MEASURING | {"loading", "questions", "answers", "provenance"}
 CASES = GROUND | {"cases"}
 OUTPUTS = CASES | {"i18n", "overlay", "figures", "viewer", "report"}
 WHOLE = ASSEMBLING | OUTPUTS | {"pipeline", "phantom"}
@@ -36,6 +36,7 @@ MAY = {
     "types": {"errors", "geometry"},
     "settings": {"errors", "registry"},
     "statements": {"types"},
+    "concepts": {"errors", "registry", "types", "statements"},
     "colour": GROUND,
     "metadata": GROUND,
     "images": GROUND | {"colour", "metadata"},
@@ -44,9 +45,10 @@ MAY = {
     "encoders": PHOTOS,
     "captioner": ENCODING,
     "explain": CAPTIONING,
-    "measure": EXPLAINING,
+    "measure": EXPLAINING | {"phantom"},
     "loading": EXPLAINING,
     "questions": EXPLAINING,
+    "answers": EXPLAINING,
     "provenance": MEASURING | {"loading"},
     "pipeline": ASSEMBLING | CASES,
     "data": PHOTOS,

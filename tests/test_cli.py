@@ -195,7 +195,10 @@ def test_mistakes_are_one_message_and_an_exit_code(unloaded, words, code, told):
         (("contrast", "CASE", "--word", "large", "--against", "Large"), "cannot be compared with itself"),
         (("contrast", "CASE", "--word", "large", "--against", ""), "no text to look for"),
         (("contrast", "CASE", "--word", "large", "--against", "small", "-m", "nice"), "called 'nice'"),
-        (("contrast", "CASE", "--word", "large dark", "--against", "pale", "-m", "grad_eclip"), "not 'phrase'"),
+        (
+            ("contrast", "CASE", "--word", "large dark", "--against", "pale", "-m", "rollout"),
+            "not 'phrase'",
+        ),
     ],
 )
 def test_mistakes_about_a_case_are_told_before_a_model_is_loaded(unloaded, folder, words, told):
@@ -446,7 +449,7 @@ def test_models(run):
 def test_methods(run):
     rows = {row["name"]: row for row in objects(run("methods", "--json").stdout)}
     assert rows["evidence"]["answers"] == ["caption", "phrase", "word"]
-    assert rows["grad_eclip"]["needs"] == "text tower"
+    assert rows["grad_eclip"]["reads_question"] is True
     assert "Grad-ECLIP" in run("methods").stdout
 
 

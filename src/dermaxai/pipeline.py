@@ -8,7 +8,9 @@ from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, final, get_args
 
+from dermaxai.answers import answer_all, concept_targets, text_sides
 from dermaxai.errors import NotSupported
+from dermaxai.explain.agreement import add_agreements
 from dermaxai.explain.base import Explained
 from dermaxai.images import Limits, read_image
 from dermaxai.loading import DEMO, Parts, load_parts
@@ -21,13 +23,18 @@ from dermaxai.provenance import (
     repeatable,
 )
 from dermaxai.questions import (
+    ALL,
     QUERY_METHOD,
     WORD_METHOD,
     checked_text,
+    chosen_methods,
+    concept_finder,
+    default_method,
     find_method,
     measure_words,
     named,
     plan_phrase,
+    plan_question,
     plan_questions,
 )
 from dermaxai.settings import Settings, read_settings
@@ -41,6 +48,8 @@ from dermaxai.types import (
     Provenance,
     SkinImage,
     Target,
+    TargetKind,
+    TextMap,
 )
 
 if TYPE_CHECKING:
@@ -144,12 +153,13 @@ class Model:
 
         Words that owe nothing to the image get no map. A method that compares image and text is asked about
         each word as a text of its own; `queries` go to those methods, by default to Grad-ECLIP. One method
-        or query may be given as a plain string.
+        or query may be given as a plain string. The method 'all' stands for every one that this model can
+        answer with; what is left out is told in the case's warnings.
 
         Raises: ImageError, UnknownName, UsageError; NotSupported for a method that this model cannot answer.
         """
         names = named(methods)
-        askers = [find_method(name) for name in names]
+        askers = chosen_methods(names)
         texts = named([checked_text(text) for text in named(queries)])
         if self.captioner is not None or not texts:
             self.check_language(lang)
@@ -160,7 +170,7 @@ class Model:
             model = self._explained(captions[0])
             evidence = measure_words(model, encoded)
             questions = plan_questions(askers, captions[0], evidence, texts)
-            maps = [heat for method, asked in questions for heat in method.explain(model, encoded, asked)]
+            found = answer_all(model, encoded, questions, skip=ALL in names)
             (outside,) = self._outside([encoded], [photo])
         command = self._command(["explain", "PHOTO"], {"method": names, "lang": lang, "query": texts})
         made_by = self._maker({"lang": lang, "methods": ", ".join(names)}, command)
@@ -168,10 +178,14 @@ class Model:
             photo,
             captions,
             made_by,
-            maps=tuple(maps),
+            maps=found.maps,
             evidence=evidence,
+            concepts=found.concepts,
             outside=outside,
             warnings=(*self._remarks(), *noted),
+            texts=found.texts,
+            concept_fit=found.fit,
+            agreements=found.agreements,
         )
 
     def query(self, case: Case, text: str, method: str = QUERY_METHOD) -> Case:
@@ -186,6 +200,48 @@ class Model:
         """
         return self._ask(case, plan_phrase(case.caption, word, against), method)
 
+    def ask(
+        self,
+        case: Case,
+        text: str,
+        *,
+        kind: TargetKind = "query",
+        against: str | None = None,
+        method: str | None = None,
+    ) -> Case:
+        """The case with one more map: any kind of question, rather than `against` where that is given.
+
+        Concepts and diagnoses are put into the encoder's prompt templates, a query is taken as typed. Words
+        and phrases are the caption's; for kind 'caption' the text is the caption itself, whatever is given.
+        By default words are explained by 'evidence', the others by 'grad_eclip'.
+        Raises: UsageError, NotSupported.
+        """
+        target = plan_question(case.caption, text, kind, against)
+        return self._ask(case, target, method or default_method(kind))
+
+    def concepts(self, case: Case, method: str = "splice", penalty: float | None = None) -> Case:
+        """The case with the clinical concepts that stand for its image, and a map for each of the first.
+
+        `penalty`: weight of the l1 norm, more leaves fewer concepts; by default the method's own.
+        Raises: NotSupported for a method that finds none, SettingError.
+        """
+        finder = concept_finder(method, penalty)
+        with self._making() as noted:
+            encoded = self._encode(case.image)
+            model = self._explained(case.caption)
+            found = finder.find(model, encoded)
+            maps = finder.explain(model, encoded, concept_targets(found))
+        others = (old for old in case.maps if (old.method, old.target.kind) != (finder.name, "concept"))
+        every, agreements = add_agreements([*others, *maps])
+        options = {"method": method, "penalty": "" if penalty is None else str(penalty)}
+        return dataclasses.replace(
+            self._noted(case, self._command(["concepts", "CASE"], options), noted),
+            maps=every,
+            agreements=agreements,
+            concepts=found.concepts if found else (),
+            concept_fit=found.fit if found else None,
+        )
+
     # ---- inside -----------------------------------------------------------------------------
 
     def _ask(self, case: Case, target: Target, method: str) -> Case:
@@ -193,15 +249,26 @@ class Model:
         asker = find_method(method)
         with self._making() as noted:
             encoded = self._encode(case.image)
-            (heat,) = asker.explain(self._explained(case.caption), encoded, [target])
-        others = (old for old in case.maps if (old.method, old.target, old.variant) != _question(heat))
+            model = self._explained(case.caption)
+            (heat,) = asker.explain(model, encoded, [target])
+            texts = text_sides(asker, model, encoded, [target])
+        others = (old for old in case.maps if _question(old) != _question(heat))
+        every, agreements = add_agreements([*others, heat])
+        kept = (old for old in case.texts if _question(old) != _question(heat))
+        return dataclasses.replace(
+            self._noted(case, self._command(question_words(target), {"method": method}), noted),
+            maps=every,
+            agreements=agreements,
+            texts=(*kept, *texts),
+        )
+
+    def _noted(self, case: Case, command: str, noted: Sequence[str]) -> Case:
+        """The case with the command that adds to it, and what was warned of."""
+        commands = dict.fromkeys([*case.made_by.command.split(AND), command])
         remarks = (*case.warnings, *self._strangers(case), *noted)
-        asked = self._command(question_words(target), {"method": method})
-        commands = dict.fromkeys([*case.made_by.command.split(AND), asked])
         return dataclasses.replace(
             case,
             made_by=dataclasses.replace(case.made_by, command=AND.join(filter(None, commands))),
-            maps=(*others, heat),
             warnings=tuple(dict.fromkeys(remarks)),
         )
 
@@ -266,5 +333,5 @@ class Model:
             yield noted
 
 
-def _question(heat: HeatMap) -> tuple[str, Target, str]:
+def _question(heat: HeatMap | TextMap) -> tuple[str, Target, str]:
     return heat.method, heat.target, heat.variant

@@ -82,10 +82,14 @@ def question_words(target: Target) -> list[str]:
 
     >>> question_words(Target("query", "blue-white veil"))
     ['query', 'CASE', 'blue-white veil']
+    >>> question_words(Target("concept", "pigment network"))
+    ['query', 'CASE', 'pigment network', '--kind', 'concept']
     """
-    if target.against is None:
-        return ["query", "CASE", target.text]
-    return ["contrast", "CASE", "--word", target.text, "--against", target.against]
+    if target.against is not None and target.kind in ("word", "phrase"):
+        return ["contrast", "CASE", "--word", target.text, "--against", target.against]
+    words = ["query", "CASE", target.text]
+    words += [] if target.kind == "query" else ["--kind", target.kind]
+    return words if target.against is None else [*words, "--against", target.against]
 
 
 def record_maker(

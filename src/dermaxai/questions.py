@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import Any
 
-from dermaxai.errors import UsageError
+from dermaxai.errors import NotSupported, UsageError
 from dermaxai.explain import METHODS
-from dermaxai.explain.base import AbstractMethod, Explained
+from dermaxai.explain.base import WORDS, AbstractMethod, Explained
 from dermaxai.explain.evidence import known_mean, visual_evidence
-from dermaxai.types import Caption, Encoded, Evidence, Target
+from dermaxai.types import Caption, Encoded, Evidence, Language, Target, TargetKind
 
 WORD_METHOD = "evidence"
 """Asked why a word was said."""
@@ -16,11 +17,30 @@ QUERY_METHOD = "grad_eclip"
 """Asked about a text when none of the chosen methods compares image and text."""
 
 
+ALL = "all"
+"""Stands for every method, in its default variant, that this model can answer with."""
+
+
+def chosen_methods(names: Sequence[str]) -> list[AbstractMethod]:
+    """Methods by name; 'all' is every one of the table. Raises: UnknownName."""
+    flat = [one for name in names for one in (METHODS if name == ALL else [name])]
+    return [find_method(name) for name in dict.fromkeys(flat)]
+
+
 def find_method(name: str) -> AbstractMethod:
     """A method in its default variant, or as `name:variant`. Raises: UnknownName."""
     table_name, _, variant = name.partition(":")
     kind: type[AbstractMethod] = METHODS.load(table_name)
     return kind.of_variant(variant or next(iter(kind.variants)))
+
+
+def concept_finder(name: str, penalty: float | None = None) -> AbstractMethod:
+    """A method that finds concepts by itself. Raises: UnknownName, NotSupported, SettingError."""
+    method = find_method(name)
+    if type(method).find is AbstractMethod.find:
+        raise NotSupported(f"'{name}' finds no concepts of its own.", hint="Use 'splice'.")
+    kind: Any = type(method)
+    return method if penalty is None else kind(penalty=penalty)
 
 
 def named(names: str | Sequence[str]) -> list[str]:
@@ -47,18 +67,20 @@ def plan_questions(
 ) -> list[tuple[AbstractMethod, list[Target]]]:
     """Each method with its targets: the words that owe something to the image, then `texts`.
 
-    A method that asks the text decoder is asked why the word was said; one that compares image and text is
-    asked where the image matches the word. The two questions stay apart in the maps' targets.
+    A method that asks the text decoder is asked why the word was said; one that only compares image and text
+    is asked where the image matches the word, in English. The two questions stay apart in the maps' targets.
     """
     prior = {entry.word for entry in evidence if not entry.from_image}
-    words = [index for index in range(len(caption.words)) if index not in prior]
+    words = [word for index, word in enumerate(caption.words) if index not in prior]
+    said = [
+        Target("word", word.text, index) for index, word in enumerate(caption.words) if index not in prior
+    ]
+    meant = [Target("query", text) for word in words if (text := in_english(word.text, caption.language))]
     queries = [Target("query", text) for text in texts]
     plan = []
     for method in methods:
-        if "word" in method.answers:
-            asked = [Target("word", caption.words[index].text, index) for index in words]
-        else:
-            asked = [Target("query", caption.words[index].text) for index in words]
+        asked = said if "word" in method.answers else meant if "query" in method.answers else []
+        asked = list(asked)
         if "query" in method.answers:
             asked += queries
         if asked:
@@ -66,6 +88,13 @@ def plan_questions(
     if queries and not any("query" in method.answers for method in methods):
         plan.append((find_method(QUERY_METHOD), queries))
     return plan
+
+
+def in_english(word: str, language: Language) -> str | None:
+    """A word of a caption as a text tower reads it: Russian ones through the glossary, None if not there."""
+    from dermaxai.concepts.glossary import english_of
+
+    return english_of(word) if language == "ru" else word
 
 
 def plan_phrase(caption: Caption, text: str, against: str | None = None) -> Target:
@@ -79,6 +108,20 @@ def plan_phrase(caption: Caption, text: str, against: str | None = None) -> Targ
         raise UsageError(f"'{spelled}' cannot be compared with itself.", hint="Name another word.")
     rival = None if against is None else checked_text(against)
     return Target("word" if len(places) == 1 else "phrase", spelled, places[0], rival)
+
+
+def plan_question(caption: Caption, text: str, kind: TargetKind, against: str | None = None) -> Target:
+    """The target of one question of any kind. Raises: UsageError."""
+    if kind in ("word", "phrase"):
+        return plan_phrase(caption, text, against)
+    if kind == "caption":
+        return Target("caption", caption.text)
+    return Target(kind, checked_text(text), against=None if against is None else checked_text(against))
+
+
+def default_method(kind: TargetKind) -> str:
+    """Who is asked where no method is named."""
+    return WORD_METHOD if kind in WORDS else QUERY_METHOD
 
 
 def measure_words(model: Explained, encoded: Encoded) -> tuple[Evidence, ...]:

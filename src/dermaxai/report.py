@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image
 
 from dermaxai.i18n import LANGUAGES, Catalogue, catalogue
-from dermaxai.types import Case, Language, SkinImage
+from dermaxai.types import Case, HeatMap, Language, SkinImage
 from dermaxai.viewer import case_to_page
 
 LONGEST_SIDE = 1600
@@ -27,8 +27,12 @@ PHOTO_QUALITY = 88
 MODULES = ("painting.js", "panels.js", "viewer.js")
 """In the order of their imports, each import on one line."""
 LIMITS = ("map", "grid", "methods", "caption", "skin")
-NAMES = ("method.", "metric.", "scalar.", "layer.", "setting.")
+NAMES = ("method.", "metric.", "scalar.", "layer.", "setting.", "note.")
 """Beginnings of keys that name something which a case may hold or not."""
+
+
+ELSEWHERE = ("caption.other", "figure.word", "figure.against", "notice.caption")
+"""Strings of figures and of the terminal, which the page does not say."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -118,7 +122,7 @@ def _bundle(case: Case) -> dict[str, Any]:
     """What viewer.js mounts: the case, the strings of every language, the colours."""
     colours = json.loads(_asset("colours.json"))
     return {
-        "case": case_to_page(case),
+        "case": _pack_maps(case_to_page(case)),
         "texts": _texts(case),
         "colours": {
             name: base64.b64encode(bytes.fromhex(entry["hex"])).decode("ascii")
@@ -132,9 +136,23 @@ def _texts(case: Case) -> dict[str, list[Any]]:
     held = {f"metric.{score.metric}" for score in case.scores}
     held |= {f"setting.{name}" for name in case.made_by.settings}
     for heat in case.maps:
-        held |= {f"method.{heat.method}", f"scalar.{heat.scalar}", f"layer.{heat.layer}"}
-    keys = [key for key in catalogue("en").entries if key in held or not key.startswith(NAMES)]
+        held |= {f"{kind}.{name}" for kind, name in _names_of(heat)}
+    known = [key for key in catalogue("en").entries if key not in ELSEWHERE]
+    keys = [key for key in known if key in held or not key.startswith(NAMES)]
     return {"keys": keys} | {known: [catalogue(known).entries[key] for key in keys] for known in LANGUAGES}
+
+
+def _pack_maps(page: dict[str, Any]) -> dict[str, Any]:
+    """The page's maps as a table, so that field names stand there once: the file is kept small."""
+    maps = page["maps"]
+    columns = list(dict.fromkeys(name for entry in maps for name in entry))
+    rows = [[entry.get(name) for name in columns] for entry in maps]
+    return {**page, "maps": {"columns": columns, "rows": rows}}
+
+
+def _names_of(heat: HeatMap) -> list[tuple[str, str]]:
+    """What the page names of a map: kinds and names of the catalogue."""
+    return [("method", heat.method), ("note", heat.method), ("scalar", heat.scalar), ("layer", heat.layer)]
 
 
 def _script_json(document: object) -> str:

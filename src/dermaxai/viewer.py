@@ -12,9 +12,10 @@ from typing import Any
 
 import numpy as np
 
+from dermaxai.concepts.tree import read_tree
 from dermaxai.geometry import Placement
 from dermaxai.overlay import account_for, hottest_count, is_signed, summarise
-from dermaxai.types import Caption, Case, Evidence, HeatMap, Target
+from dermaxai.types import Caption, Case, Concept, ConceptFit, Evidence, HeatMap, Target
 
 STEPS = 32767
 """A cell travels as a little-endian int16 q and means q / STEPS * peak, so that zero and signs are exact."""
@@ -56,10 +57,26 @@ def case_to_page(case: Case) -> dict[str, Any]:
             for heat in case.maps
             if not np.isfinite(heat.values).all()
         ],
-        "concepts": [
-            {"name": entry.name, "weight": _finite(entry.weight), "words": list(entry.words)}
-            for entry in case.concepts
+        "texts": [
+            {
+                "target": targets[_key(entry.target)],
+                "method": methods[entry.method, entry.variant],
+                "words": [[share.start, share.stop, _finite(share.value)] for share in entry.shares],
+            }
+            for entry in case.texts
+            if _key(entry.target) in targets and (entry.method, entry.variant) in methods
         ],
+        "agreements": [
+            {
+                "target": targets[_key(entry.target)],
+                "methods": list(entry.methods),
+                "correlations": [_finite(value, digits=3) for value in entry.correlations],
+            }
+            for entry in case.agreements
+            if _key(entry.target) in targets
+        ],
+        "concepts": [_concept(entry) for entry in case.concepts],
+        "fit": _fit(case.concept_fit),
         "scores": [
             [entry.metric, entry.of, entry.n, *map(_finite, (entry.value, entry.low, entry.high))]
             for entry in case.scores
@@ -135,6 +152,21 @@ def _map(heat: HeatMap) -> dict[str, Any]:
         "region": summary.region,
         "share": round(summary.share, 3),
     }
+
+
+def _concept(entry: Concept) -> dict[str, Any]:
+    found = read_tree().matches(entry.name, "en")
+    names = dict(found[0].names) if found else {}
+    return {"name": entry.name, "names": names, "weight": _finite(entry.weight), "words": list(entry.words)}
+
+
+def _fit(fit: ConceptFit | None) -> dict[str, Any] | None:
+    """How well the concepts stand for the image, beside the mean image alone."""
+    if fit is None:
+        return None
+    cosines = {"cosine": fit.cosine, "with_mean": fit.cosine_with_mean, "of_mean": fit.cosine_of_mean}
+    numbers = {name: _finite(value, digits=3) for name, value in cosines.items()}
+    return {**numbers, "atoms": fit.atoms, "penalty": _finite(fit.penalty), "mean": fit.mean}
 
 
 def _outside(case: Case) -> dict[str, Any] | None:

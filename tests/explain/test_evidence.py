@@ -22,6 +22,7 @@ from dermaxai.explain.evidence import (
 from dermaxai.explain.word_gradients import ask, attribute, key_value_input, read_normed
 from dermaxai.types import Evidence, Target
 from tests.captioner import tiny
+from tests.explain.planted import SAYINGS, marked, patches_before, planted_captioner
 from tests.explain.snapshot import snapshot
 
 TEXTS = {"en": tiny.ENGLISH[0], "ru": tiny.RUSSIAN[0]}
@@ -167,67 +168,21 @@ def test_dropout_does_not_reach_the_maps():
 
 @pytest.fixture(scope="module")
 def planted():
-    """A captioner that learned to read one word off one marked patch among noise."""
-    made = tiny.captioner(bridge=tiny.bridge_config(hidden=32))
-    generator = torch.Generator().manual_seed(3)
-    mark = torch.randn(2, tiny.WIDTH, generator=generator) * 2
-    batch = made.prepare(SAYINGS, ["en", "en"])
-    parts = made.set_mode("bridge+lora").all
-    optimiser = torch.optim.AdamW(parts, lr=5e-3)
-    for step in range(1, 1001):
-        images, _ = marked(mark, [0, 1] * 4, generator)
-        made(images, batch.pick([0, 1] * 4)).backward()
-        torch.nn.utils.clip_grad_norm_(parts, 1.0)
-        optimiser.step()
-        optimiser.zero_grad()
-        if step >= 150 and step % 50 == 0 and reads(made, mark, generator):
-            break
-    else:
-        pytest.fail("The captioner has not learned to read the mark.")
-    made.requires_grad_(False).eval()
-    mean = torch.cat([marked(mark, [0, 1] * 50, generator)[0]]).mean(0)
-    return made, mark, mean
+    return planted_captioner()
 
 
-SAYINGS = ["A large nodule.", "A small nodule."]
-
-
-def reads(made, mark, generator):
-    """Whether it says the right word of 32 new photos."""
-    images, _ = marked(mark, [0, 1] * 16, generator)
-    return [one.text for one in made.describe_patches(images)] == SAYINGS * 16
-
-
-def marked(mark, kinds, generator):
-    skin = torch.randn(tiny.WIDTH, generator=torch.Generator().manual_seed(8))
-    images = skin + torch.randn(len(kinds), tiny.PATCHES, tiny.WIDTH, generator=generator) * 0.2
-    places = torch.randint(tiny.PATCHES, (len(kinds),), generator=generator)
-    for image, kind, place in zip(images, kinds, places.tolist(), strict=True):
-        image[place] = mark[kind]
-    return images, places
-
-
-@pytest.mark.parametrize(("product", "most"), [("gradient_x_difference", 3.0), ("integrated", 2.0)])
-def test_finds_the_patch_that_decides_the_word(planted, product, most):
+@pytest.mark.parametrize(
+    ("product", "strength", "most"),
+    [("gradient_x_difference", 0.5, 2.0), ("integrated", 1.0, 2.0), ("relevance", 1.0, 2.0)],
+)
+def test_finds_the_patch_that_decides_the_word(product, strength, most):
     """The marked one of nine patches ranks near the top over 64 photos; by chance 4 stand before it.
 
     The mean of 64 chance ranks has a standard deviation of 0.32, so that neither machine nor seed decides.
     """
-    made, mark, mean = planted
-    kinds = [0, 1] * 32
-    images, places = marked(mark, kinds, torch.Generator().manual_seed(4))
-    before = []
-    for image, kind, place in zip(images, kinds, places.tolist(), strict=True):
-        photo = replace(tiny.encoded(), patches=image)
-        model, _, _ = scene(made)
-        caption = made.score(photo, SAYINGS[kind])
-        target = Target("word", caption.words[1].text, word=1)
-        (heat,) = WordEvidence(product=product).explain(
-            replace(model, caption=caption, mean_patches=mean), photo, [target]
-        )
-        before.append(int((heat.values > heat.values.ravel()[place]).sum()))
-    print(f"{product}: {np.mean(before):.2f} patches before the marked one, 4 by chance")
-    assert np.mean(before) < most
+    before = patches_before(WordEvidence(product=product).explain, strength, photos=64)
+    print(f"{product}: {before:.2f} patches before the marked one, 4 by chance")
+    assert before < most
 
 
 def test_the_word_that_depends_on_the_image_is_told_from_those_that_do_not(planted):
@@ -309,3 +264,15 @@ def test_what_cannot_be_asked(made):
         method.explain(model, photo, [Target("word", "large", against="...")])
     with pytest.raises(SettingError, match="steps"):
         WordEvidence(steps=0)
+    with pytest.raises(SettingError, match="relevance, occlusion"):
+        WordEvidence(product="attention")
+
+
+def test_forms_without_a_product_need_no_mean_photo(made):
+    model, photo, targets = scene(made)
+    for name in ("relevance", "occlusion"):
+        method = WordEvidence.of_variant(name)
+        assert method.variant == name
+        found = method.explain(replace(model, mean_patches=None), photo, targets)
+        assert max(np.abs(heat.values).max() for heat in found) > 1e-5
+        assert {heat.scalar for heat in found} == {"word log-probability"}

@@ -145,13 +145,28 @@ def test_works_where_the_caller_switched_autograd_off(tower):
     assert (found == wanted).all()
 
 
-def test_questions_it_cannot_answer_name_the_method_that_can(tower):
+def test_what_it_cannot_answer(tower):
     encoder, encoded = tower
-    with pytest.raises(NotSupported, match="Use 'evidence'"):
+    with pytest.raises(NotSupported, match="Describe the photo first"):
         GradEclip().explain(Explained(encoder), encoded, [Target("word", "skin", word=0)])
     assert GradEclip().explain(Explained(encoder), encoded, []) == []
     with pytest.raises(NotSupported, match="Encode it again"):
         GradEclip().explain(Explained(encoder), replace(encoded, encoder="other"), TARGETS)
+
+
+def test_words_and_texts_in_one_list(model, photos):
+    encoded = model.encoder.encode([model.read(photos[0])])[0]
+    caption = model.captioner.describe(encoded, "en")[0]
+    explained = Explained(model.encoder, model.captioner, caption)
+    word, text = Target("word", caption.words[0].text, 0), Target("query", "a dark mole")
+    mixed = GradEclip().explain(explained, encoded, [text, word, text])
+    assert [heat.scalar for heat in mixed] == ["cosine", "word log-probability", "cosine"]
+    assert mixed[1].layer == "Q-Former cross-attention"
+    assert np.allclose(mixed[0].values, mixed[2].values)
+    (alone,) = GradEclip().explain(explained, encoded, [word])
+    assert np.allclose(mixed[1].values, alone.values)
+    with pytest.raises(NotSupported, match="no words of a caption"):
+        GradEclip(heads="single").explain(explained, encoded, [word])
 
 
 def test_single_head_is_another_network(tower):

@@ -9,9 +9,17 @@ from hypothesis import strategies as st
 
 from dermaxai.data.ham10000 import DIAGNOSES
 from dermaxai.data.weak_captions import caption
+from dermaxai.measure import intervals
+from dermaxai.measure.intervals import interval
 from dermaxai.statements import MEASURED_SLOTS, Facts
-from dermaxai.training import figures
-from dermaxai.training.figures import balanced, interval, judge_captions, repeated, to_markdown, write_figures
+from dermaxai.training.figures import (
+    REPLACED,
+    balanced,
+    judge_captions,
+    repeated,
+    to_markdown,
+    write_figures,
+)
 from dermaxai.training.language import draw_facts
 
 TRUTH = [draw_facts(np.random.default_rng(seed)) for seed in range(70)]
@@ -20,7 +28,7 @@ TRAIN = [Facts("small", "symmetric", "regular", ("pink",), "nv")] * 3 + TRUTH[:2
 
 @pytest.fixture(autouse=True)
 def _few_resamples(monkeypatch):
-    monkeypatch.setattr(figures, "RESAMPLES", 100)
+    monkeypatch.setattr(intervals, "RESAMPLES", 100)
 
 
 def say(facts, seed=0):
@@ -105,5 +113,5 @@ def test_written_figures(tmp_path):
     assert "| recall | " + " | ".join(DIAGNOSES) + " |" in table
     assert "As shown: same facts in both languages 1.000 (1.000–1.000), whole sentences 1.0000" in table
     assert "repeated 3-grams 0.0000" in table
-    own = {**found, "before replacement": {name: found[name] for name in figures.REPLACED}}
+    own = {**found, "before replacement": {name: found[name] for name in REPLACED}}
     assert "As the decoder wrote them: same facts" in to_markdown(own)

@@ -17,7 +17,7 @@ from dermaxai.commands.checks import (
     tell_missing,
 )
 from dermaxai.commands.console import complain, give_notice, say, say_json, talk
-from dermaxai.commands.options import CaseStyle, Choice, JsonOption, Style, grouped
+from dermaxai.commands.options import Asked, CaseStyle, Choice, JsonOption, Style, grouped
 from dermaxai.errors import DermaXAIError, SettingError, UnknownName, UsageError
 
 if TYPE_CHECKING:
@@ -36,7 +36,9 @@ def explain(
     photos: Annotated[list[Path], typer.Argument(metavar="IMAGE", help="Photos.", show_default=False)],
     method: Annotated[
         list[str] | None,
-        typer.Option("--method", "-m", help="Methods, with commas or repeated.", show_default="evidence"),
+        typer.Option(
+            "--method", "-m", help="Methods, with commas or repeated, or 'all'.", show_default="evidence"
+        ),
     ] = None,
     output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the cases.")] = Path("cases"),
     query: Annotated[
@@ -78,14 +80,13 @@ def explain(
 
 def _methods(given: list[str]) -> list[str]:
     """Names with commas taken apart. Raises: UsageError where there is none, UnknownName."""
-    from dermaxai.questions import find_method, named
+    from dermaxai.questions import chosen_methods, named
 
     names = [[name.strip() for name in one.split(",") if name.strip()] for one in given]
     if not all(names):
         raise UsageError("An explanation method has no name.", hint="'dermaxai methods' lists them.")
     flat = named([name for one in names for name in one])
-    for name in flat:
-        find_method(name)
+    chosen_methods(flat)
     return flat
 
 
@@ -95,15 +96,17 @@ def query(
     style: CaseStyle,
     case: CaseArgument,
     text: Annotated[str, typer.Argument(help="What to look for, in words.", show_default=False)],
-    method: MethodOption = "grad_eclip",
+    asked: Asked,
 ) -> None:
-    """Add a map to a case: where the photo matches a text."""
-    from dermaxai.questions import checked_text, find_method
+    """Add a map to a case: where the photo matches a text, or why the caption says some of its words."""
+    from dermaxai.questions import default_method, find_method, plan_question
 
     before = _read_case(case)
-    find_method(method)
-    asked = checked_text(text)
-    after = _model_of(choice, before, case).query(before, asked, method)
+    target = plan_question(before.caption, text, asked.kind, asked.against)
+    method = default_method(asked.kind) if asked.method is None else asked.method
+    find_method(method).check_kinds([target])
+    model = _model_of(choice, before, case)
+    after = model.ask(before, text, kind=asked.kind, against=asked.against, method=method)
     answer = style.of(before)
     _show_answer(after, keep_case(after, case, answer.lang), answer)
 
@@ -235,7 +238,8 @@ def _show_answer(case: Case, folder: Path, style: Style) -> None:
     """The newest map first, then what it was asked about."""
     from dermaxai.commands.tables import explained_row, map_row, show_answer, show_doubts
 
-    places, newest = _places(folder), case.maps[-1]
+    places = _places(folder)
+    newest = next(heat for heat in reversed(case.maps) if heat.method not in ("consensus", "spread"))
     if style.as_json:
         say_json({"answer": map_row(newest, style.lang)} | explained_row(case, style.lang) | places)
         show_doubts(case, style.lang)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -130,7 +131,7 @@ def _plain(value: object) -> str:
 
 
 def methods(as_json: JsonOption = False) -> None:
-    """Every explanation method: what it answers, and its variants."""
+    """Every explanation method: what it answers, on which towers, and its variants."""
     from dermaxai.explain import METHODS
 
     rows = [_method_row(name, METHODS.load(name)) for name in METHODS]
@@ -138,26 +139,55 @@ def methods(as_json: JsonOption = False) -> None:
         for row in rows:
             say_json(row)
         return
-    table = plain_table("name", "title", "answers", "needs", "signed", "variants")
+    table = plain_table("name", "title", "answers", "signed", *POOLINGS.values(), "variants")
     for row in rows:
         answers, variants = (", ".join(row[name]) for name in ("answers", "variants"))
-        signed = "yes" if row["signed"] else "no"
-        table.add_row(row["name"], row["title"], answers, row["needs"] or "", signed, variants)
+        levels = (_level(row["support"][pooling]) for pooling in POOLINGS)
+        table.add_row(row["name"], row["title"], answers, _plain(row["signed"]), *levels, variants)
     say_table(table)
+    for row in rows:
+        for sentence in _remarks_of(row):
+            say(f"{row['name']}: {sentence}")
+
+
+POOLINGS = {"class": "class token", "mean": "mean of patches", "map": "MAP head"}
+"""How the towers read their patches: open_clip and timm; PanDerm; SigLIP."""
 
 
 def _method_row(name: str, kind: Any) -> dict[str, Any]:  # noqa: ANN401 - a subclass of AbstractMethod
     about = (kind.__doc__ or "").strip().splitlines()
+    method = kind()
     return {
         "name": name,
         "title": kind.title,
         "answers": sorted(kind.answers),
         "reads_question": kind.reads_question,
+        "reads_text": kind.reads_text,
         "signed": kind.signed,
         "layer": kind.layer,
         "variants": list(kind.variants),
+        "support": {
+            pooling: {asked: asdict(method.support(pooling, asked)) for asked in sorted(kind.answers)}
+            for pooling in POOLINGS
+        },
         "about": about[0] if about else "",
     }
+
+
+def _level(support: Mapping[str, Mapping[str, str]]) -> str:
+    """One word for a tower; the worst of the questions where they differ."""
+    found = {entry["level"] for entry in support.values()}
+    return next(level for level in ("impossible", "doubtful", "supported") if level in found)
+
+
+def _remarks_of(row: Mapping[str, Any]) -> list[str]:
+    """What a reader must know: why a tower is doubtful or impossible, and that a question is ignored."""
+    entries = [entry for support in row["support"].values() for entry in support.values()]
+    told = [
+        f"{entry['why']} Use '{entry['instead']}'." if entry["instead"] else entry["why"] for entry in entries
+    ]
+    ignored = [] if row["reads_question"] else ["the map does not depend on the question."]
+    return [*ignored, *dict.fromkeys(filter(None, told))]
 
 
 def fetch(

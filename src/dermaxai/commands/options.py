@@ -116,7 +116,22 @@ class CaseStyle:
         return Style(self.lang or case.caption.language, self.as_json)
 
 
-GROUPS: tuple[type, ...] = (Choice, Style, CaseStyle)
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What kind of question a text is, and who is asked."""
+
+    kind: Annotated[
+        Literal["query", "concept", "diagnosis", "word", "phrase", "caption"],
+        typer.Option(help="What the text is: a description, a concept or diagnosis, words of the caption."),
+    ] = "query"
+    against: Annotated[str | None, typer.Option(help="What it is compared with.", show_default=False)] = None
+    method: Annotated[
+        str | None,
+        typer.Option("--method", "-m", help="A name of 'dermaxai methods'.", show_default="fits the kind"),
+    ] = None
+
+
+GROUPS: tuple[type, ...] = (Choice, Style, CaseStyle, Asked)
 
 
 def grouped(command: Callable[..., None]) -> Callable[..., None]:

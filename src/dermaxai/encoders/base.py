@@ -12,11 +12,13 @@ from jaxtyping import Float
 from torch import Tensor, nn
 
 from dermaxai.encoders.cards import EncoderCard
+from dermaxai.errors import NotSupported
 from dermaxai.geometry import Placement
 from dermaxai.types import Encoded, SkinImage
 
 if TYPE_CHECKING:
     from dermaxai.encoders.tail import Tower
+    from dermaxai.encoders.text_blocks import TextTower
 
 Pooling = Literal["class", "mean", "map"]
 
@@ -105,6 +107,17 @@ class AbstractEncoder(ABC):
     @abstractmethod
     def logit_scale(self) -> float:
         """The factor exp(logit_scale) between cosine and logit."""
+
+    @property
+    def text_tower(self) -> TextTower:
+        """The text half as functions, for methods that reopen its blocks; it reproduces `encode_text`.
+
+        Raises: NotSupported for a vision-only encoder, and for a text tower of a kind that cannot be opened.
+        """
+        raise NotSupported(
+            f"'{self.card.name}' is a vision-only encoder: there is no text tower to look into.",
+            hint="Choose an encoder with text.",
+        )
 
     def encode(self, images: Sequence[SkinImage]) -> list[Encoded]:
         """Encode photos in one batch."""

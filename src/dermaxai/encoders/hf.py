@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from dermaxai.encoders import meta, preprocess, tail, tokenizing, towers
+from dermaxai.encoders import meta, preprocess, tail, text_blocks, tokenizing, towers
 from dermaxai.encoders.base import AbstractEncoder, Features, Tail
 from dermaxai.encoders.cards import EncoderCard
 from dermaxai.encoders.weights import (
@@ -78,6 +78,16 @@ class HuggingFaceEncoder(AbstractEncoder):
     def logit_scale(self) -> float:
         """The factor exp(logit_scale) between cosine and logit."""
         return float(self._model.logit_scale.float().exp())
+
+    @cached_property
+    def text_tower(self) -> text_blocks.TextTower:
+        """The text half as functions."""
+        if self._config.model_type == "clip":
+            return text_blocks.transformers_clip_text_tower(self._model, self._ids)
+        return text_blocks.siglip_text_tower(self._model, self._ids)
+
+    def _ids(self, texts: Sequence[str]) -> Int[Tensor, "texts length"]:
+        return self._tokenize(texts).to(self.device)
 
     @cached_property
     def _tokenize(self) -> tokenizing.Tokenize:

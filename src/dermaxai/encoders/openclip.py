@@ -13,10 +13,10 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from dermaxai.encoders import meta, preprocess, tail, text_tower, tokenizing, towers
+from dermaxai.encoders import meta, preprocess, tail, text_blocks, text_tower, tokenizing, towers
 from dermaxai.encoders.base import AbstractEncoder, Features, Tail
 from dermaxai.encoders.cards import EncoderCard
 from dermaxai.encoders.weights import Checkpoint, read_json, read_state_dict, rename_prefixes
@@ -83,7 +83,7 @@ class OpenClipEncoder(AbstractEncoder):
     def encode_text(self, texts: Sequence[str]) -> Float[Tensor, "texts embed"]:
         """Unit-length text embeddings, float32."""
         ids = self._tokenize(texts)
-        if "hf_model_name" in self._config["text_cfg"]:
+        if self._config["text_cfg"].get("hf_model_name"):
             ids = text_tower.without_padding(ids, int(self._model.text.config.pad_token_id))
         return tail.unit_length(self._model.encode_text(ids.to(self.device)))
 
@@ -91,6 +91,16 @@ class OpenClipEncoder(AbstractEncoder):
     def logit_scale(self) -> float:
         """The factor exp(logit_scale) between cosine and logit."""
         return float(self._model.logit_scale.float().exp())
+
+    @cached_property
+    def text_tower(self) -> text_blocks.TextTower:
+        """The text half as functions. Raises: NotSupported for a text tower that cannot be opened."""
+        if self._config["text_cfg"].get("hf_model_name"):
+            return text_blocks.bert_text_tower(self._model.text, self._ids)
+        return text_blocks.open_clip_text_tower(self._model, self._ids)
+
+    def _ids(self, texts: Sequence[str]) -> Int[Tensor, "texts context"]:
+        return self._tokenize(texts).to(self.device)
 
     @cached_property
     def _tokenize(self) -> tokenizing.Tokenize:

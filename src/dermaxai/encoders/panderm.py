@@ -8,10 +8,10 @@ from functools import cached_property, partial
 from typing import Any
 
 import torch
-from jaxtyping import Float
+from jaxtyping import Float, Int
 from torch import Tensor, nn
 
-from dermaxai.encoders import meta, openclip, preprocess, tail, text_tower, tokenizing, towers
+from dermaxai.encoders import meta, openclip, preprocess, tail, text_blocks, text_tower, tokenizing, towers
 from dermaxai.encoders.base import AbstractEncoder, Features, Tail
 from dermaxai.encoders.cards import EncoderCard
 from dermaxai.encoders.weights import Checkpoint, read_state_dict, rename_prefixes
@@ -79,6 +79,15 @@ class PanDermEncoder(AbstractEncoder):
         """The factor exp(logit_scale) between cosine and logit. Raises: NotSupported for PanDerm itself."""
         self._need_text()
         return float(self._model.logit_scale.float().exp())
+
+    @cached_property
+    def text_tower(self) -> text_blocks.TextTower:
+        """The text half as functions. Raises: NotSupported for PanDerm itself."""
+        self._need_text()
+        return text_blocks.bert_text_tower(self._model.text, self._ids)
+
+    def _ids(self, texts: Sequence[str]) -> Int[Tensor, "texts context"]:
+        return self._tokenize(texts).to(self.device)
 
     @cached_property
     def _tokenize(self) -> tokenizing.Tokenize:

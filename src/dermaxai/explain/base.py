@@ -10,6 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import TYPE_CHECKING, Any, ClassVar, Self, final
+from weakref import WeakKeyDictionary
 
 import numpy as np
 import torch
@@ -64,7 +65,8 @@ class Answer:
     """Row-major over the patch grid, raw."""
     scalars: Sequence[str]
     """What was differentiated, per target."""
-    layer: str
+    layer: str | Sequence[str]
+    """One for all targets, or one per target."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -161,11 +163,12 @@ class AbstractMethod(ABC):
         begin = time.perf_counter()
         with with_graph():
             answer = self._answer(model, encoded, targets)
+        layers = [answer.layer] * len(targets) if isinstance(answer.layer, str) else answer.layer
         grids = [to_grid(row, encoded.grid) for row in answer.values]
         seconds = (time.perf_counter() - begin) / len(targets)
         return [
-            HeatMap(grid, self.name, target, encoded.placement, scalar, answer.layer, self.variant, seconds)
-            for grid, target, scalar in zip(grids, targets, answer.scalars, strict=True)
+            HeatMap(grid, self.name, target, encoded.placement, scalar, layer, self.variant, seconds)
+            for grid, target, scalar, layer in zip(grids, targets, answer.scalars, layers, strict=True)
         ]
 
     @final
@@ -210,6 +213,25 @@ class AbstractMethod(ABC):
                 warnings.warn(f"'{self.name}': {found.why}", DoubtfulMap, stacklevel=2)
 
 
+def answer_apart(
+    targets: Sequence[Target],
+    of_words: Callable[[Sequence[Target]], Answer],
+    of_texts: Callable[[Sequence[Target]], Answer],
+) -> Answer:
+    """Questions to the decoder and questions to the two towers answered apart, and put back in order."""
+    found: dict[int, tuple[Tensor, str, str]] = {}
+    for wanted, ask in ((True, of_words), (False, of_texts)):
+        places = [place for place, target in enumerate(targets) if (target.kind in WORDS) == wanted]
+        if not places:
+            continue
+        answer = ask([targets[place] for place in places])
+        layers = [answer.layer] * len(places) if isinstance(answer.layer, str) else answer.layer
+        found |= dict(zip(places, zip(answer.values, answer.scalars, layers, strict=True), strict=True))
+    rows = [found[place] for place in range(len(targets))]
+    values = torch.stack([values.float().cpu() for values, _, _ in rows])
+    return Answer(values, [scalar for _, scalar, _ in rows], [layer for _, _, layer in rows])
+
+
 def speaker(model: Explained) -> tuple[Captioner, Caption]:
     """The captioner and the caption to explain. Raises: NotSupported."""
     captioner, caption = model.captioner, model.caption
@@ -235,12 +257,29 @@ def text_directions(encoder: AbstractEncoder, targets: Sequence[Target]) -> Floa
         for target, names in ((one, [one.text, one.against]) for one in targets)
     ]
     check_legible(encoder, [name for one in targets for name in (one.text, one.against) if name])
-    embedded = encoder.encode_text(list(texts))
+    embedded = embed_texts(encoder, list(texts))
     found = []
     for text, against in rows:
         direction = _mean_direction(embedded[text])
         found.append(direction - _mean_direction(embedded[against]) if against else direction)
     return torch.stack(found)
+
+
+_EMBEDDED: WeakKeyDictionary[AbstractEncoder, dict[str, Tensor]] = WeakKeyDictionary()
+REMEMBERED = 4096
+"""Texts whose embeddings are kept per encoder; words come back from caption to caption."""
+
+
+def embed_texts(encoder: AbstractEncoder, texts: Sequence[str]) -> Float[Tensor, "texts embed"]:
+    """`encode_text`, each text once; the tower is frozen, so its answers can be kept."""
+    known = _EMBEDDED.setdefault(encoder, {})
+    fresh = [text for text in dict.fromkeys(texts) if text not in known]
+    if fresh:
+        if len(known) + len(fresh) > REMEMBERED:
+            known.clear()
+            fresh = list(dict.fromkeys(texts))
+        known.update(zip(fresh, encoder.encode_text(fresh), strict=True))
+    return torch.stack([known[text] for text in texts])
 
 
 def _prompts(encoder: AbstractEncoder, target: Target, text: str | None) -> list[str]:

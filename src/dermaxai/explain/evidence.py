@@ -14,13 +14,21 @@ from dermaxai.errors import NotSupported, SettingError, ShapeError
 from dermaxai.explain.articles import decided_tokens
 from dermaxai.explain.base import WORDS, AbstractMethod, Answer, Explained, speaker
 from dermaxai.explain.word_gradients import WORD_LAYER, Scalar, ask, attribute, key_value_input
+from dermaxai.explain.word_occlusion import group_patches, word_occlusion
+from dermaxai.explain.word_relevance import RELEVANCE_LAYER, word_relevance
 from dermaxai.types import MINIMUM_NATS, Caption, Encoded, Evidence, Target
 
 if TYPE_CHECKING:
     from dermaxai.captioner.model import Captioner
 
-Product = Literal["integrated", "gradient_x_difference", "input_x_gradient"]
-PRODUCTS: tuple[Product, ...] = ("integrated", "gradient_x_difference", "input_x_gradient")
+Product = Literal["integrated", "gradient_x_difference", "input_x_gradient", "relevance", "occlusion"]
+PRODUCTS: tuple[Product, ...] = (
+    "integrated",
+    "gradient_x_difference",
+    "input_x_gradient",
+    "relevance",
+    "occlusion",
+)
 """The first is the default, in the table of methods as in Python."""
 STEPS, EXACT = 2, 16
 """Points on the way from mean to photo: by default, and where the sum must be the evidence to a percent."""
@@ -35,10 +43,12 @@ class WordEvidence(AbstractMethod):
     `gradient_x_difference`: times what sets this photo apart from the mean photo, x - mean;
     `input_x_gradient`: times x itself; `integrated`: x - mean times the gradient averaged on the way from
     mean to x (Gauss-Legendre, `steps` points), whose sum is the word's evidence in nats as `steps` grows.
+    Two forms take no product: `relevance` follows all attentions (`explain.word_relevance`), without sign
+    and unit; `occlusion` takes patches away one by one (`explain.word_occlusion`) and needs a pass for each.
     Values are signed, in nats for the score `log-probability`. Tokens of a word are summed; with
     `Target.against` the score is the difference to the rival word in the same place.
 
-    Source: integrated gradients (arXiv:1703.01365), equations 1 and 3.
+    Source: integrated gradients (arXiv:1703.01365), equations 1 and 3; arXiv:2103.15679 for `relevance`.
     """
 
     name = "evidence"
@@ -74,17 +84,26 @@ class WordEvidence(AbstractMethod):
     def _answer(self, model: Explained, encoded: Encoded, targets: Sequence[Target]) -> Answer:
         captioner, caption = speaker(model)
         questions = ask(captioner, caption, targets)
-        own = key_value_input(captioner, encoded.patches)
-        if self.product == "input_x_gradient":
-            points = own[None], own[None]
+        asked, patches, layer = (captioner, questions, caption.language), encoded.patches, self.layer
+        if self.product == "relevance":
+            values, layer = word_relevance(*asked, patches, scalar=self.scalar), RELEVANCE_LAYER
+        elif self.product == "occlusion":
+            values = word_occlusion(*asked, patches, group_patches(encoded.grid), self.scalar)
         else:
-            mean = key_value_input(captioner, mean_of(captioner, encoded, model.mean_patches))
-            points = self._points(own, own - mean)
-        values = attribute(captioner, questions, caption.language, points, self.scalar)
+            values = attribute(*asked, self._factors(captioner, encoded, model.mean_patches), self.scalar)
         scalars = [
             f"{target.kind} {self.scalar}{' difference' if target.against else ''}" for target in targets
         ]
-        return Answer(values, scalars, self.layer)
+        return Answer(values, scalars, layer)
+
+    def _factors(
+        self, captioner: Captioner, encoded: Encoded, mean_patches: Float[Tensor, "*n width"] | None
+    ) -> tuple[Float[Tensor, "steps n width"], Float[Tensor, "steps n width"]]:
+        own = key_value_input(captioner, encoded.patches)
+        if self.product == "input_x_gradient":
+            return own[None], own[None]
+        mean = key_value_input(captioner, mean_of(captioner, encoded, mean_patches))
+        return self._points(own, own - mean)
 
     def _points(
         self, own: Float[Tensor, "n width"], difference: Float[Tensor, "n width"]

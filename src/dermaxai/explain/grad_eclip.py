@@ -3,19 +3,29 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal, final
+from typing import final
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from dermaxai.errors import SettingError
-from dermaxai.explain.base import SIMILARITY, AbstractMethod, Answer, Explained, text_directions
+from dermaxai.errors import NotSupported, SettingError
+from dermaxai.explain.base import (
+    SIMILARITY,
+    WORDS,
+    AbstractMethod,
+    Answer,
+    Explained,
+    TextAnswer,
+    answer_apart,
+    text_directions,
+)
+from dermaxai.explain.cam import scalar_names
 from dermaxai.explain.pooling import Heads, Pooled, cosine_gradients, open_pooling
+from dermaxai.explain.text_side import TEXT_BLOCKS, TextForm, Weighting, text_grad_eclip
+from dermaxai.explain.word_eclip import ECLIP_LAYER, word_eclip
 from dermaxai.types import Encoded, Target
-
-Weighting = Literal["similarity", "attention", "none"]
 
 
 @final
@@ -31,13 +41,21 @@ class GradEclip(AbstractMethod):
     Towers that average patches have one row per patch, and rows are summed: the gradient of the mean
     already holds the 1/n. For a MAP head queries and keys are its own, compared unprojected.
 
+    Words of a caption are asked at the Q-Former's cross-attentions, with the word's log-probability as S: an
+    extension made here (`word_eclip`).
+
+    In texts the same is summed over the last `text_blocks` blocks. `padding` scales the similarity over the
+    whole padded context as published, although the tower gives the same embedding without padding, and the
+    shares then depend on it; None does so for a single head only.
+
     Source: Grad-ECLIP (arXiv:2502.18816); its evaluation code for `reference`.
     """
 
     name = "grad_eclip"
     title = "Grad-ECLIP"
     signed = True
-    answers = SIMILARITY
+    answers = WORDS | SIMILARITY
+    reads_text = True
     layer = "attention before the embedding"
     variants = {  # noqa: RUF012 - a ClassVar in the base
         "model heads": {},
@@ -46,29 +64,63 @@ class GradEclip(AbstractMethod):
         "values": {"weighting": "none"},
     }
 
-    def __init__(self, *, heads: Heads = "model", weighting: Weighting = "similarity") -> None:
+    def __init__(
+        self,
+        *,
+        heads: Heads = "model",
+        weighting: Weighting = "similarity",
+        text_blocks: int = TEXT_BLOCKS,
+        padding: bool | None = None,
+    ) -> None:
         """Choose the form. Raises: SettingError."""
         if heads not in ("model", "single") or weighting not in ("similarity", "attention", "none"):
             raise SettingError(
                 f"Grad-ECLIP knows heads model, single and weighting similarity, attention, none; "
                 f"not heads '{heads}', weighting '{weighting}'."
             )
-        self.heads, self.weighting = heads, weighting
+        if text_blocks < 1:
+            raise SettingError(f"Grad-ECLIP opens at least 1 block of the text tower, not {text_blocks}.")
+        self.heads, self.weighting, self.text_blocks = heads, weighting, text_blocks
+        self.padding = heads == "single" if padding is None else padding
 
     @property
     def variant(self) -> str:
-        """'reference' is the published code; otherwise heads and weighting."""
+        """'reference' is the published code; otherwise heads and weighting, and how texts are read."""
         options = {"heads": self.heads, "weighting": self.weighting}
         plain = {"heads": "model", "weighting": "similarity"}
         known = (name for name, changes in self.variants.items() if plain | dict(changes) == options)
-        return next(known, f"{self.heads} head, {self.weighting}")
+        named = [next(known, f"{self.heads} head, {self.weighting}")]
+        if self.text_blocks != TEXT_BLOCKS:
+            named.append(f"{self.text_blocks} text blocks")
+        if self.padding != (self.heads == "single"):
+            named.append("padding counts" if self.padding else "no padding")
+        return ", ".join(named)
 
     def _answer(self, model: Explained, encoded: Encoded, targets: Sequence[Target]) -> Answer:
+        return answer_apart(
+            targets,
+            lambda asked: self._of_words(model, encoded, asked),
+            lambda asked: self._of_texts(model, encoded, asked),
+        )
+
+    def _of_words(self, model: Explained, encoded: Encoded, targets: Sequence[Target]) -> Answer:
+        if self.heads == "single":
+            raise NotSupported(
+                "Grad-ECLIP's published form opens the image tower alone; it knows no words of a caption.",
+                hint="Use 'grad_eclip', or 'evidence'.",
+            )
+        values = word_eclip(model, encoded, targets, self.weighting)
+        return Answer(values, scalar_names(model.encoder, targets, "cosine"), ECLIP_LAYER)
+
+    def _of_texts(self, model: Explained, encoded: Encoded, targets: Sequence[Target]) -> Answer:
         directions = text_directions(model.encoder, targets)
         pooled = open_pooling(model.encoder, encoded.tail_input, heads=self.heads)
         values = self.contributions(pooled, directions)[:, pooled.first_patch :]
-        scalars = ["cosine difference" if target.against else "cosine" for target in targets]
-        return Answer(values, scalars, self.layer)
+        return Answer(values, scalar_names(model.encoder, targets, "cosine"), self.layer)
+
+    def _answer_text(self, model: Explained, encoded: Encoded, targets: Sequence[Target]) -> TextAnswer:
+        form = TextForm(self.weighting, self.text_blocks, self.heads == "single", self.padding)
+        return text_grad_eclip(model, encoded, targets, form)
 
     def contributions(
         self, pooled: Pooled, directions: Float[Tensor, "targets embed"]

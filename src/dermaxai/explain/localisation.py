@@ -26,6 +26,17 @@ def energy_inside(heat: HeatMap, mask: Bool[np.ndarray, "height width"]) -> tupl
     return energy, float(covered.mean())
 
 
+def points_inside(heat: HeatMap, mask: Bool[np.ndarray, "height width"]) -> float:
+    """Pointing game: the share of the hottest cell that the mask covers, 0 to 1; ties are averaged.
+
+    A map that is nowhere positive points nowhere: 0. Raises: ShapeError, as `energy_inside`.
+    Source: excitation backprop (arXiv:1608.00507), section 4.2, with cells instead of pixels.
+    """
+    covered = mask_share(heat, mask)
+    peak = heat.values.max()
+    return float(covered[heat.values == peak].mean()) if peak > 0 else 0.0
+
+
 def mask_share(heat: HeatMap, mask: Bool[np.ndarray, "height width"]) -> Float[np.ndarray, "rows columns"]:
     """The part of each cell that the mask covers, 0 to 1; outside the photo there is no mask."""
     place = heat.placement

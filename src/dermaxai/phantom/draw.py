@@ -53,7 +53,7 @@ def draw_phantom(plan: PhantomPlan, seed: int, *, height: int = 450, width: int 
     random = np.random.default_rng([seed, height, width])
     outlines = place_outlines(plan, random, (height, width))
     photo = scene.draw_skin(random, (height, width), _choose_skin(plan, random))
-    areas = [divide_colours(plan, random, outline) for outline in outlines]
+    areas = [_divide(plan, random, outline, index) for index, outline in enumerate(outlines)]
     for outline, parts in zip(outlines, areas, strict=True):
         photo = _paint_lesion(plan, random, photo, (outline, parts))
     photo = _cover(plan, random, scene.light_unevenly(random, photo))
@@ -71,6 +71,12 @@ def draw_phantom(plan: PhantomPlan, seed: int, *, height: int = 450, width: int 
         plan=plan,
         captions=MappingProxyType(captions),
     )
+
+
+def _divide(plan: PhantomPlan, random: np.random.Generator, outline: Outline, index: int) -> list[Mask]:
+    if not plan.apart:
+        return divide_colours(plan, random, outline)
+    return [outline.mask & (number == index) for number in range(len(plan.colours))]
 
 
 def _choose_skin(plan: PhantomPlan, random: np.random.Generator) -> tuple[int, int, int]:

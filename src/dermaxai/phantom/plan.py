@@ -54,6 +54,8 @@ class PhantomPlan:
     lesions: int = 1
     vignette: bool = False
     bubbles: int = 0
+    apart: bool = False
+    """Each lesion has one colour of its own, in the order of `colours`, instead of all of them."""
 
     def __post_init__(self) -> None:
         _check_choice("size", self.size, tuple(SIZE_SHARES))
@@ -65,6 +67,8 @@ class PhantomPlan:
             raise SettingError(f"A phantom has 1 to 4 different colours, not {self.colours}.")
         if not 1 <= self.lesions <= MOST_LESIONS:
             raise SettingError(f"A phantom has 1 to {MOST_LESIONS} lesions, not {self.lesions}.")
+        if self.apart and len(self.colours) != self.lesions:
+            raise SettingError(f"One colour for each of {self.lesions} lesions, not {self.colours}.")
         if not (0 <= self.hairs <= 60 and 0 <= self.bubbles <= 60):
             raise SettingError(f"Hairs and bubbles go from 0 to 60, not {self.hairs} and {self.bubbles}.")
 
@@ -134,6 +138,8 @@ def _english(plan: PhantomPlan) -> str:
         border = f"{'an' if plan.border == 'irregular' else 'a'} {plan.border} border"
         return f"A {plan.size} {plan.symmetry} lesion with {border}, {colours}."
     number = {2: "Two", 3: "Three"}[plan.lesions]
+    if plan.apart:
+        colours = _listed([f"one {name}" for name in plan.colours], "and")
     size = f"together {plan.size} in size"
     return f"{number} {plan.symmetry} lesions with {plan.border} borders, {size}, {colours}."
 
@@ -159,6 +165,8 @@ def _russian(plan: PhantomPlan) -> str:
     if plan.lesions == 1:
         return f"{stem}ое образование {size} с {even}ой границей, {colours}."
     number = {2: "Два", 3: "Три"}[plan.lesions]
+    if plan.apart:
+        colours = _listed([f"одно {_GENITIVE[name]} цвета" for name in plan.colours], "и")
     return f"{number} {stem.lower()}ых образования с {even}ыми границами, вместе {size}, {colours}."
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -15,30 +15,16 @@ from jaxtyping import Bool, Int
 from dermaxai.captioner import Captioner
 from dermaxai.data.ham10000 import DIAGNOSES
 from dermaxai.encoders.base import AbstractEncoder
+from dermaxai.measure.intervals import Rows, Statistic, interval
 from dermaxai.statements import MEASURED_SLOTS, TERMS, Facts, Slot, is_whole, read_facts
 from dermaxai.training.captioner import Views, describe_views, own_words
 from dermaxai.training.clip import MEAN, STD
 from dermaxai.training.language import LANGUAGES
 from dermaxai.training.photos import Measured
 
-RESAMPLES = 2000
 SAME, WHOLE, REPEATED = "same facts in both languages", "whole sentences", "repeated 3-grams"
 REPLACED = (SAME, WHOLE, REPEATED)
 """Figures that replacing captions changes."""
-Rows = Int[np.ndarray, "rows"]
-Statistic = Callable[[Rows], float]
-"""A number read from some rows of the test photos."""
-
-
-def interval(count: int, statistic: Statistic, seed: int = 0) -> tuple[float, float, float]:
-    """A statistic over row indices with its 95 % interval: value, low, high.
-
-    Source: percentile bootstrap (Efron & Tibshirani 1993, section 13.3), rows drawn with replacement.
-    """
-    generator = np.random.default_rng(seed)
-    draws = [statistic(generator.integers(count, size=count)) for _ in range(RESAMPLES)]
-    low, high = np.percentile(draws, [2.5, 97.5])
-    return statistic(np.arange(count)), float(low), float(high)
 
 
 def balanced(right: Bool[np.ndarray, "rows"], labels: Rows) -> float:

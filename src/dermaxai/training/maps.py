@@ -23,9 +23,9 @@ from dermaxai.explain.evidence import WordEvidence, visual_evidence, word_target
 from dermaxai.explain.grad_eclip import GradEclip
 from dermaxai.explain.localisation import energy_inside
 from dermaxai.images import read_image
+from dermaxai.measure.intervals import Statistic, interval
 from dermaxai.phantom import draw_phantom, sample_plans
 from dermaxai.pipeline import Model, load
-from dermaxai.training.figures import Statistic, interval
 from dermaxai.types import HeatMap, SkinImage, Target
 
 LESION_WORDS = frozenset({"lesion", "образование"})

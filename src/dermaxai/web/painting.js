@@ -3,6 +3,12 @@
 const FULL_AT = 0.6; // as overlay.py: share of the range from which the layer has its full opacity
 const STEPS = 32767; // as viewer.py: a cell is an int16 share of the map's peak
 
+/** The maps of a case: a table {columns, rows} as the report carries it, or objects. */
+export function unpack(maps) {
+  if (Array.isArray(maps)) return maps;
+  return maps.rows.map((row) => Object.fromEntries(maps.columns.map((name, index) => [name, row[index]])));
+}
+
 /** A map of the bundle with its place, its scalar, and its values as numbers, row by row. */
 export function decode(map, { places, scalars }) {
   const place = places[map.place];

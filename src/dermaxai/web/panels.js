@@ -38,9 +38,53 @@ export function showConcepts(viewer) {
     bar.style.width = `${(100 * Math.abs(concept.weight ?? 0)) / most}%`;
     const light = (on) => words.forEach((index) => viewer.wordButton(index).classList.toggle("lit", on));
     return make("li", { onpointerenter: () => light(true), onpointerleave: () => light(false) },
-      make("span", {}, concept.name), make("span", { class: "track" }, bar), make("b", {}, viewer.number(concept.weight, 2)),
+      make("span", {}, concept.names[viewer.state.language] ?? concept.name), make("span", { class: "track" }, bar), make("b", {}, viewer.number(concept.weight, 2)),
       make("small", {}, said ? viewer.t("concepts.words", { words: said }) : viewer.t("concepts.no_word")));
   }));
+}
+
+/** What the concepts are worth, beside what the mean image alone would do. */
+export function showFit(viewer) {
+  const { fit } = viewer.case;
+  viewer.get("fit").textContent = fit ? viewer.t("concepts.fit", { ...fit, cosine: viewer.number(fit.cosine), with_mean: viewer.number(fit.with_mean), of_mean: viewer.number(fit.of_mean) }) : "";
+}
+
+/** The words of a question, each underlaid by its share of the similarity. */
+export function showText(viewer, target, map) {
+  const found = map && viewer.case.texts.find((text) => text.target === target && text.method === map.method);
+  const home = viewer.get("about-text");
+  home.hidden = !found;
+  if (!found) return home.replaceChildren();
+  const { text } = viewer.case.targets[target];
+  const peak = Math.max(...found.words.map(([, , value]) => Math.abs(value ?? 0)), 1e-12);
+  const parts = [`${viewer.t("text.shares")} `];
+  let done = 0;
+  for (const [start, stop, value] of found.words) {
+    const mark = make("span", { class: value < 0 ? "share against" : "share", title: viewer.number(value) }, text.slice(start, stop));
+    mark.style.setProperty("--share", `${Math.round((100 * Math.abs(value ?? 0)) / peak)}%`);
+    parts.push(text.slice(done, start), mark);
+    done = stop;
+  }
+  home.replaceChildren(...parts, text.slice(done));
+}
+
+/** How alike the maps of several methods are for the question shown: rank correlations. */
+export function showAgreement(viewer, target) {
+  const found = viewer.case.agreements.find((agreement) => agreement.target === target);
+  viewer.get("agreement").hidden = !found;
+  if (!found) return;
+  const names = found.methods.map((name) => viewer.name("method", name));
+  const size = names.length;
+  const cell = (value) => {
+    const entry = make("td", {}, value === null ? "–" : viewer.number(value, 2));
+    entry.style.setProperty("--share", `${Math.round(60 * Math.abs(value ?? 0))}%`);
+    entry.classList.toggle("against", value < 0);
+    return entry;
+  };
+  const head = make("tr", {}, make("td"), ...names.map((name, index) => make("th", { scope: "col", title: name }, String(index + 1))));
+  const rows = names.map((name, row) => make("tr", {}, make("th", { scope: "row" }, `${row + 1} ${name}`),
+    ...found.correlations.slice(row * size, (row + 1) * size).map(cell)));
+  viewer.get("agreement-rows").replaceChildren(head, ...rows);
 }
 
 /** What a word's map adds up to beside the word's evidence, and the caution where that is little or against it. */

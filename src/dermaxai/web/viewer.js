@@ -1,8 +1,8 @@
 // The viewer of one case: words, maps, sliders, keyboard. No library, no request.
 // `mount(document, bundle)` brings a page to life; the report carries its bundle, a server would send it.
 
-import { colourTable, decode, paint } from "./painting.js";
-import { account, drawScale, drawThumb, make, showAccount, showConcepts, showNotes, showScores } from "./panels.js";
+import { colourTable, decode, paint, unpack } from "./painting.js";
+import { account, drawScale, drawThumb, make, showAccount, showAgreement, showConcepts, showFit, showNotes, showScores, showText } from "./panels.js";
 
 const CANVAS = 640; // pixels on the longer side; the browser enlarges the rest
 
@@ -13,7 +13,7 @@ class Viewer {
     const { keys, ...languages } = bundle.texts;
     const table = (texts) => Object.fromEntries(keys.map((key, index) => [key, texts[index]]));
     this.texts = Object.fromEntries(Object.entries(languages).map(([name, texts]) => [name, table(texts)]));
-    this.maps = this.case.maps.map((map) => decode(map, this.case));
+    this.maps = unpack(this.case.maps).map((map) => decode(map, this.case));
     this.colours = Object.fromEntries(Object.entries(bundle.colours).map(([name, table]) => [name, colourTable(table)]));
     this.state = { language: page.documentElement.lang, method: 0, target: null, pinned: null };
     this.words = this.case.captions.length ? this.case.captions[0].words : [];
@@ -100,11 +100,17 @@ class Viewer {
     return this.t("map.hottest", { region, share: percent(map.share), area: percent(map.place.tenth) });
   }
 
+  /** What must be known of a map's method beside the map, such as that it ignores the question. */
+  note(map) {
+    const key = map && `note.${this.case.methods[map.method].name}`;
+    return this.texts[this.state.language][key] ?? "";
+  }
+
   /** A map as one text, for who does not see it. */
   told(key) {
     const map = this.map(key);
     const method = this.case.methods[this.state.method];
-    const sentence = [this.sentence(key, map), ...account(this, map)].join(" ");
+    const sentence = [this.sentence(key, map), this.note(map), ...account(this, map)].filter(Boolean).join(" ");
     return this.t("map.label", { word: this.label(key), method: method ? this.methodName(method) : "", sentence });
   }
 
@@ -122,6 +128,7 @@ class Viewer {
     this.buildMethods();
     showNotes(this);
     showConcepts(this);
+    showFit(this);
     this.get("value").textContent = this.t("map.read");
   }
 
@@ -202,8 +209,10 @@ class Viewer {
   describe(key) {
     const map = key && this.map(key);
     this.get("about-word").textContent = key ? this.label(key) : this.t("word.none");
-    this.get("about-map").textContent = key ? this.sentence(key, map) : "";
+    this.get("about-map").textContent = key ? [this.sentence(key, map), this.note(map)].filter(Boolean).join(" ") : "";
     showAccount(this, map);
+    showText(this, key && this.target(key), map);
+    showAgreement(this, key && this.target(key));
     const index = key?.startsWith("word:") ? Number(key.slice(5)) : null;
     const facts = [];
     if (index !== null) {

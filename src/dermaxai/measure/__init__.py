@@ -1,0 +1,1 @@
+"""How far to trust what is shown: known answers, baselines, intervals."""

@@ -1,0 +1,173 @@
+"""What holds for every method of the table on every kind of tower: new rows are picked up by themselves."""
+
+import numpy as np
+import pytest
+import torch
+
+import dermaxai.explain
+from dermaxai.errors import NotSupported
+from dermaxai.explain import METHODS
+from dermaxai.explain.base import SIMILARITY, WORDS, AbstractMethod, Explained
+from dermaxai.registry import Table
+from dermaxai.types import Target
+from tests.explain.snapshot import snapshot
+
+TEXTS = {"query": "a dark mole", "concept": "papule", "diagnosis": "melanoma"}
+BOUND_TO_A_DICTIONARY = frozenset({"splice"})
+"""Asked about their own concepts only, and only with an image mean: their own tests ask them."""
+FREE = [name for name in METHODS if name not in BOUND_TO_A_DICTIONARY]
+OF_WORDS = [name for name in METHODS if METHODS.load(name).answers & WORDS]
+OF_TEXTS = [name for name in FREE if METHODS.load(name).answers & SIMILARITY]
+
+
+def similarity_targets(method):
+    asked = [Target(kind, text) for kind, text in TEXTS.items() if kind in method.answers]
+    return [*asked, Target("query", "raised", against="skin")] if "query" in method.answers else asked
+
+
+def check_maps(maps, encoded, targets):
+    assert [heat.target for heat in maps] == list(targets)
+    for heat in maps:
+        assert heat.values.shape == encoded.grid
+        assert heat.values.dtype == np.float32
+        assert np.isfinite(heat.values).all()
+        assert heat.placement == encoded.placement
+        assert heat.scalar
+        assert heat.layer
+        assert heat.variant
+
+
+@pytest.mark.filterwarnings("ignore::dermaxai.explain.support.DoubtfulMap")
+@pytest.mark.parametrize("name", OF_TEXTS)
+def test_similarity_questions_on_every_kind_of_tower(tower, name):
+    encoder, encoded = tower
+    method = METHODS.load(name)()
+    before = snapshot(encoder.module)
+    targets = similarity_targets(method)
+    together = method.explain(Explained(encoder), encoded, targets)
+    check_maps(together, encoded, targets)
+    again = method.explain(Explained(encoder), encoded, targets)
+    assert all((one.values == other.values).all() for one, other in zip(together, again, strict=True))
+    for heat, target in zip(together, targets, strict=True):
+        (alone,) = method.explain(Explained(encoder), encoded, [target])
+        assert np.abs(alone.values - heat.values).max() <= 1e-4 * max(np.abs(heat.values).max(), 1e-6)
+    assert snapshot(encoder.module) == before
+    if method.reads_question:
+        assert np.abs(together[0].values - together[-1].values).max() > 0
+    else:
+        assert all((heat.values == together[0].values).all() for heat in together)
+
+
+@pytest.mark.parametrize("name", OF_WORDS)
+def test_questions_about_words(model, photos, name):
+    """Every kind of question to the decoder: word, phrase, caption, contrast."""
+    photo = model.read(photos[0])
+    encoded = model.encoder.encode([photo])[0]
+    caption = model.captioner.describe(encoded, "en")[0]
+    words = caption.words
+    phrase = caption.text[words[0].start : words[1].stop] if len(words) > 1 else words[0].text
+    targets = [Target("word", word.text, index) for index, word in enumerate(words[:3])]
+    targets += [Target("caption", caption.text), Target("word", words[-1].text, len(words) - 1, "pale")]
+    if len(phrase.split()) == 2:
+        targets.append(Target("phrase", phrase, 0))
+    explained = Explained(model.encoder, model.captioner, caption)
+    method = METHODS.load(name)()
+    before = snapshot(model.encoder.module, model.captioner)
+    together = method.explain(explained, encoded, targets)
+    check_maps(together, encoded, targets)
+    for heat, target in zip(together, targets, strict=True):
+        (alone,) = method.explain(Explained(model.encoder, model.captioner, caption), encoded, [target])
+        assert np.abs(alone.values - heat.values).max() <= 1e-3 * max(np.abs(heat.values).max(), 1e-6)
+    assert snapshot(model.encoder.module, model.captioner) == before
+
+
+@pytest.mark.filterwarnings("ignore::dermaxai.explain.support.DoubtfulMap")
+@pytest.mark.parametrize("name", OF_TEXTS)
+def test_an_error_leaves_nothing_behind(tower, name, monkeypatch):
+    """Every method is stopped where it makes its answer, after its hooks and graphs are in place."""
+    encoder, encoded = tower
+    method = METHODS.load(name)()
+    before = snapshot(encoder.module)
+    calls = []
+
+    def fail(*_args, **_options):
+        calls.append(name)
+        raise ZeroDivisionError
+
+    # The last thing that every answer needs; what comes before has run by then.
+    monkeypatch.setattr("dermaxai.explain.base.to_grid", fail)
+    with pytest.raises(ZeroDivisionError):
+        method.explain(Explained(encoder), encoded, similarity_targets(method))
+    assert calls
+    assert snapshot(encoder.module) == before
+    assert torch.is_grad_enabled()
+
+
+@pytest.mark.parametrize("name", METHODS)
+def test_support_says_why_and_what_instead(name):
+    method = METHODS.load(name)()
+    for pooling in ("class", "mean", "map"):
+        for kind in sorted(method.answers):
+            found = method.support(pooling, kind)
+            assert found.level in ("supported", "doubtful", "impossible")
+            assert bool(found.why) == (found.level != "supported")
+            if found.level == "impossible":
+                assert found.instead in METHODS
+
+
+def test_a_tower_without_text_can_only_be_asked_what_needs_none(tmp_path):
+    from dermaxai.encoders import load_encoder
+    from tests.encoders import tiny
+
+    made = tiny.panderm_file(tmp_path / "panderm")
+    encoder = load_encoder(made.name, made.source, offline=True)
+    encoded = encoder.encode([tiny.photo(90, 120)])[0]
+    for name in OF_TEXTS:
+        method = METHODS.load(name)()
+        if method.reads_question:
+            with pytest.raises(NotSupported, match="no text tower"):
+                method.explain(Explained(encoder), encoded, [Target("query", "mole")])
+        else:
+            check_maps(
+                method.explain(Explained(encoder), encoded, [Target("query", "mole")]),
+                encoded,
+                [Target("query", "mole")],
+            )
+
+
+TOY = '''
+"""How bright a patch token is: a toy for the contract."""
+
+import torch
+
+from dermaxai.explain.base import SIMILARITY, AbstractMethod, Answer
+
+
+class Brightness(AbstractMethod):
+    """Length of each patch token. Source: none, a toy."""
+
+    name = "brightness"
+    title = "Brightness"
+    signed = False
+    answers = SIMILARITY
+    layer = "normed patches"
+    reads_question = False
+    variants = {"length": {}}
+    variant = "length"
+
+    def _answer(self, model, encoded, targets):
+        values = encoded.patches.norm(dim=1).expand(len(targets), -1)
+        return Answer(values, ["token length"] * len(targets), self.layer)
+'''
+
+
+def test_a_newcomer_adds_a_method_in_one_file_and_one_row(tower, tmp_path, monkeypatch):
+    (tmp_path / "brightness.py").write_text(TOY, encoding="utf-8")
+    monkeypatch.syspath_prepend(tmp_path)
+    table = Table("explanation method", {**METHODS, "brightness": "brightness:Brightness"})
+    monkeypatch.setattr(dermaxai.explain, "METHODS", table)
+    kind = table.load("brightness")
+    assert issubclass(kind, AbstractMethod)
+    encoder, encoded = tower
+    targets = similarity_targets(kind)
+    check_maps(kind().explain(Explained(encoder), encoded, targets), encoded, targets)

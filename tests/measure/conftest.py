@@ -1,0 +1,1 @@
+from tests.explain.conftest import tower  # noqa: F401 - a fixture
