@@ -80,9 +80,11 @@ def plan_questions(
     plan = []
     for method in methods:
         asked = said if "word" in method.answers else meant if "query" in method.answers else []
-        asked = list(asked)
-        if "query" in method.answers:
-            asked += queries
+        if not method.reads_question:
+            # One map for all questions: asked once, about what the user asked or what the model said.
+            asked = queries[:1] or [Target("query", caption.text)]
+        elif "query" in method.answers:
+            asked = [*asked, *queries]
         if asked:
             plan.append((method, list(dict.fromkeys(asked))))
     if queries and not any("query" in method.answers for method in methods):

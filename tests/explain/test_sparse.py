@@ -1,4 +1,4 @@
-"""The non-negative Lasso: optimal by its conditions, equal to the published solvers and to a slow obvious one."""
+"""The non-negative Lasso: optimal by its conditions, equal to the published solvers and to a slow one."""
 
 import numpy as np
 import pytest
@@ -180,7 +180,7 @@ def test_what_cannot_be_solved_is_refused():
         SparseSolver(atoms[0])
     with pytest.raises(ShapeError, match="Expected points of width 32"):
         SparseSolver(atoms).solve(points[:, :5], [0.1])
-    with pytest.raises(SettingError, match="0 or more, not -0.1"):
+    with pytest.raises(SettingError, match=r"0 or more, not -0\.1"):
         SparseSolver(atoms).solve(points, [0.2, -0.1])
     for solve in (
         lambda: SparseSolver(atoms * torch.nan),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from dataclasses import asdict
 from typing import TYPE_CHECKING, Any
 
 from dermaxai.bulk import DIGITS, case_row, error_row
@@ -11,11 +12,15 @@ from dermaxai.i18n import Catalogue, catalogue, prior_key
 from dermaxai.overlay import is_empty, summarise
 
 if TYPE_CHECKING:
+    from collections.abc import Sequence
+
     from rich.table import Table
 
     from dermaxai.errors import DermaXAIError
-    from dermaxai.types import Case, HeatMap, Language, Prior
+    from dermaxai.types import Agreement, Case, HeatMap, Language, Prior, TextMap
 
+MANY = 3
+"""Methods of words beside which whole sentences do not fit into a table."""
 MARKS: dict[Prior, str] = {"expected": "·", "despite": "!"}
 """In the place of the map of a word that does not come from the image; a line below the table explains it."""
 
@@ -30,6 +35,12 @@ def show_case(case: Case, lang: Language) -> None:
         say_marks(case, catalogue(lang))
     if queries := query_maps(case):
         say_table(queries_table(queries, catalogue(lang)))
+    if case.concepts:
+        from dermaxai.commands.concepts import concepts_table, fit_sentence
+
+        say_table(concepts_table(case, lang))
+        say(fit_sentence(case, lang))
+    say_notes(case.maps, catalogue(lang))
     show_doubts(case, lang)
 
 
@@ -38,9 +49,26 @@ def show_answer(case: Case, heat: HeatMap, lang: Language) -> None:
     table = queries_table([heat], catalogue(lang))
     table.show_header = False
     say_table(table)
+    for told in case.texts:
+        if (told.target, told.method, told.variant) == (heat.target, heat.method, heat.variant):
+            say(f"{catalogue(lang).text('text.shares')} {text_shares(told)}")
+    say_notes([heat], catalogue(lang))
     if case.caption.text:
         say(f"{case.caption.language}  {case.caption.text}")
     show_doubts(case, lang)
+
+
+def text_shares(told: TextMap) -> str:
+    """Each word of a question with its share of the sum of absolute shares, signed."""
+    whole = sum(abs(share.value) for share in told.shares) or 1.0
+    return ", ".join(f"{share.text} {share.value / whole:+.0%}" for share in told.shares)
+
+
+def say_notes(maps: Sequence[HeatMap], texts: Catalogue) -> None:
+    """What must be known of the methods shown, such as that one ignores the question."""
+    for method in dict.fromkeys(heat.method for heat in maps):
+        if f"note.{method}" in texts.entries:
+            say(f"{texts.name('method', method)}: {texts.text(f'note.{method}')}")
 
 
 def say_marks(case: Case, texts: Catalogue) -> None:
@@ -63,21 +91,27 @@ def words_table(case: Case, texts: Catalogue) -> Table:
             word.text,
             f"{math.exp(min(word.logprob, 0)):.0%}",
             likelier,
-            *(_cell(case, index, method, texts) for method in methods),
+            *(_cell(case, index, method, texts, short=len(methods) > MANY) for method in methods),
             style="dim" if found and not found.from_image else None,
         )
     return table
 
 
-def _cell(case: Case, index: int, method: str, texts: Catalogue) -> str:
+def _cell(case: Case, index: int, method: str, texts: Catalogue, *, short: bool) -> str:
     for entry in case.evidence:
         if entry.word == index and entry.prior:
             return MARKS[entry.prior]
     for heat in case.maps:
         target = heat.target
         if (heat.method, target.kind, target.word, target.against) == (method, "word", index, None):
-            return map_sentence(heat, texts)
+            return _in_short(heat, texts) if short else map_sentence(heat, texts)
     return texts.text("map.missing")
+
+
+def _in_short(heat: HeatMap, texts: Catalogue) -> str:
+    """Where a map is hottest, and how much of it lies there."""
+    found = summarise(heat)
+    return f"{texts.text(f'region.{found.region}')} {found.share:.0%}" if found.region else "–"
 
 
 def query_maps(case: Case) -> list[HeatMap]:
@@ -122,12 +156,40 @@ def explained_row(case: Case, lang: Language) -> dict[str, Any]:
     return case_row(case) | {
         "captions": {caption.language: caption.text for caption in case.captions},
         "maps": [map_row(heat, lang) for heat in case.maps],
+        "texts": [text_row(told) for told in case.texts],
+        "concepts": [asdict(concept) for concept in case.concepts],
+        "concept_fit": asdict(case.concept_fit) if case.concept_fit else None,
+        "agreements": [_agreement_row(agreement) for agreement in case.agreements],
     }
+
+
+def text_row(told: TextMap) -> dict[str, Any]:
+    """The text side of one answer, for `--json`."""
+    words = [{"text": share.text, "value": share.value} for share in told.shares]
+    return {"method": told.method, "variant": told.variant, "text": told.target.text, "words": words}
+
+
+def _agreement_row(agreement: Agreement) -> dict[str, Any]:
+    """NaN, of a map without any order, is null."""
+    numbers = [None if math.isnan(one) else round(one, DIGITS) for one in agreement.correlations]
+    target = {
+        "kind": agreement.target.kind,
+        "text": agreement.target.text,
+        "against": agreement.target.against,
+    }
+    return {**target, "methods": list(agreement.methods), "correlations": numbers}
 
 
 def failed_row(lang: Language, error: DermaXAIError) -> dict[str, Any]:
     """A photo that could not be explained, for `--json`: the keys of `explained_row`, `error` and `kind`."""
-    return error_row(lang, error) | {"captions": {}, "maps": []}
+    return error_row(lang, error) | {
+        "captions": {},
+        "maps": [],
+        "texts": [],
+        "concepts": [],
+        "concept_fit": None,
+        "agreements": [],
+    }
 
 
 def map_row(heat: HeatMap, lang: Language) -> dict[str, Any]:

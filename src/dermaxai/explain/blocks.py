@@ -56,12 +56,12 @@ class Opened:
 class Finished:
     """The rest of a block."""
 
+    begun: Opened
+    """From here only the residual stream reaches its leaf `entering`."""
     context: Float[Tensor, "1 rows width"]
     """A leaf."""
-    entering: Float[Tensor, "1 tokens width"]
-    """The leaf of `Opened`; from here only the residual stream reaches it."""
     tokens: Float[Tensor, "1 rows width"]
-    """Block output, a function of both."""
+    """Block output, a function of both leaves."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -123,7 +123,7 @@ def finished(model: Explained, encoded: Encoded, index: int, *, whole: bool = Tr
         rows = slice(None) if whole else slice(0, 1)
         context = begun.context[:, rows].clone().requires_grad_()
         tokens = begun.entering[:, rows] + parts.merge(context)
-        return Finished(context, begun.entering, tokens + parts.feed_forward(tokens))
+        return Finished(begun, context, tokens + parts.feed_forward(tokens))
 
     return _kept(model, encoded, ("finished block", index, whole), index, make)
 

@@ -213,8 +213,8 @@ def merge_alike(directions: Float[Tensor, "atoms embed"], limit: float) -> list[
 def read_as_words(encoder: AbstractEncoder, names: Sequence[str]) -> list[bool]:
     """Which names a text tower has met as words; all, unless its vocabulary is too small for most of them.
 
-    CLIP's tokenizer cuts a word of these names into 1.3 pieces in the median, one that was made for a few
-    hundred captions into 5.
+    CLIP's tokenizer cuts a word of the tree's names into 2 pieces in the median, one that was made for the
+    captions of a single collection into 5.
     """
     pieces = pieces_per_word(encoder, names)
     if pieces is None or float(pieces.median()) <= SPELLED:

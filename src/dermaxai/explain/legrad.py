@@ -21,7 +21,6 @@ from dermaxai.explain.blocks import (
     layer_name,
     map_gradients,
     of_map,
-    opened,
     start_name,
 )
 from dermaxai.types import Encoded, Target
@@ -89,9 +88,8 @@ def _of_blocks(
         rest = finished(model, encoded, index)
         at_output = _at_output(model, rest.tokens.detach(), directions)
         (at_context,) = gradients_at(rest.tokens, [rest.context], at_output)
-        block = opened(model, encoded, index)
-        for gain in attention_gradients(block, at_context[:, 0]):
-            found += gain.relu().mean(1).to(found) / len(block.values)
+        for gain in attention_gradients(rest.begun, at_context[:, 0]):
+            found += gain.relu().mean(1).to(found) / len(rest.begun.values)
     return found
 
 

@@ -20,7 +20,6 @@ from dermaxai.explain.blocks import (
     layer_name,
     map_gradients,
     of_map,
-    opened,
     read_rows,
     reading,
     start_name,
@@ -94,9 +93,9 @@ def _relevance(
     # stream around its attention: its row is gain.
     gained = rows if tower.pooling == "map" else torch.zeros_like(rows)
     for index in reversed(blocks):
-        block = opened(model, encoded, index)
         rest = finished(model, encoded, index, whole=tower.pooling != "class" or index != blocks[-1])
-        found = gradients_at(rest.tokens, [rest.context, rest.entering], gradient[:, None])
+        block = rest.begun
+        found = gradients_at(rest.tokens, [rest.context, block.entering], gradient[:, None])
         at_context, at_entering = (one[:, 0] for one in found)
         more = _reached(rows, block, at_context)
         rows, gained = rows + more, gained + more
