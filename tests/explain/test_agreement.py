@@ -57,7 +57,7 @@ def test_a_constant_map_has_no_order_and_no_vote():
     maps, (agreement,) = add_agreements([three()[0], flat])
     assert np.isnan(agreement.correlations[1:]).all()
     assert [one.method for one in maps] == ["a", "flat"]
-    assert "flat" not in add_agreements([*three(), flat])[0][-1].variant
+    assert add_agreements([*three(), flat])[0][-1].layer == "maps of a, b, c"
 
 
 def test_questions_are_kept_apart_and_older_summaries_replaced():

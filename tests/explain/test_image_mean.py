@@ -14,7 +14,6 @@ from dermaxai.encoders import load_encoder
 from dermaxai.errors import DataError, NotSupported
 from dermaxai.explain.image_mean import (
     ENOUGH,
-    ImageMean,
     file_name,
     find_mean,
     measure_mean,
@@ -82,18 +81,11 @@ def test_a_changed_file_is_refused(mean, tmp_path, change):
         read_mean(place)
 
 
-@pytest.mark.parametrize(
-    ("vector", "kind"),
-    [([0.1, float("nan")], "clinical"), ([], "clinical"), ([1], "clinical"), ([0.1], "x-ray")],
-)
-def test_what_is_no_mean_is_refused(mean, tmp_path, vector, kind):
-    values = torch.tensor([0.1]), "clinical"
-    place = replace(mean, vector=values[0]).save(tmp_path / "mean.json")
-    odd = json.loads(place.read_text()) | {"vector": vector, "kind": kind}
-    from dermaxai.explain.image_mean import _hash
-
-    odd["sha256"] = _hash({name: value for name, value in odd.items() if name != "sha256"})
-    place.write_text(json.dumps(odd))
+@pytest.mark.parametrize("change", [{"vector": [float("nan")]}, {"vector": []}, {"kind": "x-ray"}])
+def test_what_is_no_mean_is_refused(mean, tmp_path, change):
+    if "vector" in change:
+        change = {"vector": torch.tensor(change["vector"])}
+    place = replace(mean, **change).save(tmp_path / "mean.json")
     with pytest.raises(DataError, match="its kind or its vector"):
         read_mean(place)
 
@@ -177,10 +169,3 @@ def test_the_command_needs_a_photo_and_a_place(app, bundle, tmp_path):
     folder = CliRunner().invoke(app, ["concepts-mean", str(tmp_path), *words, str(tmp_path)])
     assert folder.exit_code == 2
     assert "is a folder" in folder.stderr
-
-
-def test_a_mean_compares_by_what_it_holds(mean):
-    again = ImageMean(
-        *(getattr(mean, name) for name in ("encoder", "encoder_sha256", "kind", "n", "about")), mean.vector
-    )
-    assert again.sha256 == mean.sha256

@@ -52,7 +52,8 @@ def summarise_maps(maps: Sequence[HeatMap]) -> list[HeatMap]:
     if len(telling) < 2:
         return []
     ranks = np.stack([ranks_of(heat) for heat in telling])
-    shape, layer = maps[0].values.shape, f"maps of {len(telling)} methods"
+    shape = maps[0].values.shape
+    layer = f"maps of {', '.join(_name(heat, telling) for heat in telling)}"
     found = {CONSENSUS: (ranks.mean(0), "mean rank"), SPREAD: (ranks.std(0), "deviation of ranks")}
     return [
         replace(
@@ -61,7 +62,7 @@ def summarise_maps(maps: Sequence[HeatMap]) -> list[HeatMap]:
             method=method,
             scalar=scalar,
             layer=layer,
-            variant=", ".join(_name(heat, telling) for heat in telling),
+            variant="ranks",
             seconds=0.0,
         )
         for method, (values, scalar) in found.items()

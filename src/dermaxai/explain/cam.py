@@ -68,10 +68,11 @@ def answer_by_weights(
         scale = model.encoder.logit_scale if scalar == "logit" else 1.0
         layers.append(widened(target_layer(model, encoded, [targets[row] for row in similarity]), scale))
     values = torch.cat([weighted_sum(layer.activations, weigh(layer)).cpu() for layer in layers])
+    read = dict.fromkeys(words, WORD_LAYER) | dict.fromkeys(similarity, layers[-1].layer)
     return Answer(
         in_order(values, words + similarity),
         scalar_names(model.encoder, targets, scalar),
-        "; ".join(layer.layer for layer in layers),
+        [read[place] for place in range(len(targets))],
     )
 
 

@@ -9,7 +9,17 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from dermaxai.explain.base import SIMILARITY, AbstractMethod, Answer, Explained, text_directions
+from dermaxai.explain.base import (
+    SIMILARITY,
+    WORDS,
+    AbstractMethod,
+    Answer,
+    Explained,
+    TextAnswer,
+    answer_apart,
+    speaker,
+    text_directions,
+)
 from dermaxai.explain.blocks import (
     Opened,
     attention_gradients,
@@ -26,6 +36,9 @@ from dermaxai.explain.blocks import (
     through_attention,
 )
 from dermaxai.explain.cam import scalar_names
+from dermaxai.explain.text_side import text_relevance
+from dermaxai.explain.word_gradients import ask
+from dermaxai.explain.word_relevance import RELEVANCE_LAYER, word_relevance
 from dermaxai.types import Encoded, Target
 
 
@@ -40,13 +53,17 @@ class Relevance(AbstractMethod):
     `start`: the first block, negative counts from the end. The published code opens the last block only
     (`reference`), the paper all; its authors advise few, because early blocks add artefacts: here 4.
 
+    Words of a caption are asked through the Q-Former and the decoder (`word_relevance`), whatever `start`; a
+    word rather than another is the difference of two relevances and has a sign.
+
     Source: Chefer et al. (arXiv:2103.15679), equations 5 and 6; its CLIP notebook for `reference`.
     """
 
     name = "relevance"
     title = "Attention relevance"
     signed = False
-    answers = SIMILARITY
+    answers = WORDS | SIMILARITY
+    reads_text = True
     layer = "attention of the last blocks"
     variants = {  # noqa: RUF012 - a ClassVar in the base
         "last 4 blocks": {},
@@ -64,6 +81,22 @@ class Relevance(AbstractMethod):
         return "reference" if self.start == -1 else start_name(self.start)
 
     def _answer(self, model: Explained, encoded: Encoded, targets: Sequence[Target]) -> Answer:
+        return answer_apart(
+            targets,
+            lambda asked: self._of_words(model, encoded, asked),
+            lambda asked: self._of_texts(model, encoded, asked),
+        )
+
+    def _answer_text(self, model: Explained, encoded: Encoded, targets: Sequence[Target]) -> TextAnswer:
+        return text_relevance(model, encoded, targets, start=self.start)
+
+    def _of_words(self, model: Explained, encoded: Encoded, targets: Sequence[Target]) -> Answer:
+        captioner, caption = speaker(model)
+        questions = ask(captioner, caption, targets)
+        values = word_relevance(captioner, questions, caption.language, encoded.patches)
+        return Answer(values, scalar_names(model.encoder, targets, "logit"), RELEVANCE_LAYER)
+
+    def _of_texts(self, model: Explained, encoded: Encoded, targets: Sequence[Target]) -> Answer:
         tower = model.encoder.tower
         values = similarity_relevance(model, encoded, text_directions(model.encoder, targets), self.start)
         scalars = scalar_names(model.encoder, targets, "logit")

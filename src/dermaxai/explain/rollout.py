@@ -8,8 +8,9 @@ from typing import final
 from jaxtyping import Float
 from torch import Tensor
 
-from dermaxai.explain.base import SIMILARITY, AbstractMethod, Answer, Explained
+from dermaxai.explain.base import SIMILARITY, AbstractMethod, Answer, Explained, TextAnswer
 from dermaxai.explain.blocks import blocks_from, layer_name, mean_attentions, read_rows, start_name
+from dermaxai.explain.text_side import text_rollout
 from dermaxai.types import Encoded, Target
 
 
@@ -30,6 +31,7 @@ class Rollout(AbstractMethod):
     signed = False
     answers = SIMILARITY
     reads_question = False
+    reads_text = True
     layer = "attention of all blocks"
     variants = {  # noqa: RUF012 - a ClassVar in the base
         "reference": {},
@@ -48,6 +50,9 @@ class Rollout(AbstractMethod):
         plain = {"start": 0, "residual": True}
         known = (name for name, changes in self.variants.items() if plain | dict(changes) == options)
         return next(known, start_name(self.start) + ("" if self.residual else ", no residual"))
+
+    def _answer_text(self, model: Explained, encoded: Encoded, targets: Sequence[Target]) -> TextAnswer:
+        return text_rollout(model, targets, start=self.start, residual=self.residual)
 
     def _answer(self, model: Explained, encoded: Encoded, targets: Sequence[Target]) -> Answer:
         tower = model.encoder.tower

@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 PENALTY = 0.15
 """Leaves about 5 to 15 concepts of a dermoscopic photo; the published code weighs the same norm alike."""
+ROUNDING = 1e-6
+"""Distance of two embeddings of unit length in single precision below which they are the same."""
 LONGEST_NAME = 6
 """Words of a caption that may say one concept together."""
 
@@ -160,10 +162,9 @@ class Splice(AbstractMethod):
                 f"The mean image was made by '{mean.encoder}', the model is '{encoder.card.name}'."
             )
         dictionary = concept_dictionary(encoder, names=self.names, prompts=self.prompts, merge=self.merge)
-        rest = encoded.pooled.detach().double().cpu() - mean.vector
-        point = functional.normalize(rest, dim=0)
+        point, distance = without_mean(encoded.pooled.detach().double().cpu(), mean.vector)
         weights = dictionary.solver.solve(point[None], [self.penalty])[0, 0]
-        return Mixture(dictionary, mean, weights, point, float(rest.norm()))
+        return Mixture(dictionary, mean, weights, point, float(distance))
 
     def _fit(self, mixture: Mixture, embedding: Float[Tensor, "embed"]) -> ConceptFit:
         centred, whole = reconstruct(mixture.weights, mixture.dictionary.directions, mixture.mean.vector)
@@ -200,6 +201,19 @@ class Splice(AbstractMethod):
                 hint="Use 'grad_eclip'.",
             )
         return index
+
+
+def without_mean(
+    embedding: Float[Tensor, "*points embed"], mean: Float[Tensor, "embed"]
+) -> tuple[Float[Tensor, "*points embed"], Float[Tensor, "*points"]]:
+    """What is decomposed: unit embedding minus mean image, unit length again; and its length before.
+
+    Both are zero where nothing but rounding is left.
+    """
+    rest = functional.normalize(embedding, dim=-1) - mean
+    distance = rest.norm(dim=-1)
+    there = distance > ROUNDING
+    return functional.normalize(rest, dim=-1) * there[..., None], distance * there
 
 
 def weight_directions(mixture: Mixture) -> Float[Tensor, "atoms embed"]:

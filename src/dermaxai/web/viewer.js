@@ -200,7 +200,19 @@ class Viewer {
     this.draw();
   }
 
+  /** A method that has a map, where the chosen one has none for what was asked. */
+  chooseMethod(key) {
+    if (this.map(key) || this.prior(key)) return;
+    const target = this.target(key);
+    const other = this.maps.find((map) => map.target === target);
+    if (!other) return;
+    this.state.method = other.method;
+    this.page.querySelectorAll("[name=method]")[other.method].checked = true;
+    this.refresh();
+  }
+
   pin(key) {
+    this.chooseMethod(key);
     this.state.pinned = this.state.pinned === key ? null : key;
     this.show(key);
     this.get("stage").scrollIntoView({ block: "nearest" });
