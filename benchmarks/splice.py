@@ -1,4 +1,4 @@
-"""Decomposing photos into concepts: the own solver against scikit-learn's Lasso, and against one encoder pass.
+"""Photos as a few concepts: the own solver against scikit-learn's Lasso, and against one encoder pass.
 
     python -m benchmarks.splice [--photos 256] [--repeats 5] [--threads 2] [--model demo]
 
