@@ -156,7 +156,7 @@ def main() -> None:
         for count in (300, 800):
             atoms = draw_dictionary(count, related=related)
             points = draw_points(atoms, arguments.photos)
-            for penalty in (0.25, PENALTY, 0.1):
+            for penalty in (0.35, 0.25, PENALTY):
                 name = f"{count} {'related' if related else 'unrelated'} atoms, penalty {penalty:g}"
                 figures[name] = compare(atoms, points, penalty, peer, arguments.repeats)
                 print(name, "  ".join(f"{key} {value:.3g}" for key, value in figures[name].items()), sep=": ")

@@ -10,6 +10,7 @@ from typing import Annotated, Any
 import typer
 from typer.core import TyperGroup
 
+from dermaxai.commands.concepts import concepts, concepts_mean
 from dermaxai.commands.console import complain, prepare_streams, say
 from dermaxai.commands.describing import describe
 from dermaxai.commands.doctor import doctor
@@ -71,8 +72,9 @@ def root(
     """Options before the command."""
 
 
-for command in (explain, describe, query, contrast, report, methods, doctor, fetch, phantom):
+for command in (explain, describe, query, contrast, concepts, report, methods, doctor, fetch, phantom):
     app.command()(command)
+app.command("concepts-mean")(concepts_mean)
 app.add_typer(models, name="models")
 
 

@@ -16,6 +16,7 @@ METHODS = Table(
         "legrad": "dermaxai.explain.legrad:LeGrad",
         "decomposition": "dermaxai.explain.decomposition:Decomposition",
         "occlusion": "dermaxai.explain.occlusion:Occlusion",
+        "splice": "dermaxai.explain.splice:Splice",
         "convis": "dermaxai.explain.convis:ConVis",
     },
 )

@@ -23,8 +23,10 @@ TOLERANCES = {torch.float32: 1e-6, torch.float64: 1e-10}
 """How much 2C(z - wC) may exceed the penalty, as a share of the largest 2|Cz|, by the atoms' precision."""
 RIDGE = 1e-11
 """Of the longest atom's squared length, on the diagonal: atoms that depend on each other share a weight."""
-ENTERING = 8
+ENTERING = 4
 """Atoms that may enter in one step."""
+LARGE = 512
+"""Atoms from which on twice as many enter: a look at all of them costs more than larger equations."""
 AT_ONCE = 512
 """Problems solved together; more are solved in turns."""
 
@@ -95,10 +97,11 @@ class SparseSolver:
     ) -> Float[Tensor, "problems atoms"]:
         """`gains` is Cz - penalty / 2; what an atom may gain above `limits` still counts as nothing."""
         count = gains.shape[1]
+        fresh = min(ENTERING if count < LARGE else 2 * ENTERING, count)
         done = gains.new_zeros(len(gains), count + 1)
         now, slack = _no_atoms(gains, limits), gains
         while len(now.rows):
-            most, entering = slack.topk(min(ENTERING, count), dim=1)
+            most, entering = slack.topk(fresh, dim=1)
             fits = most > now.limits[:, None]
             solved = ~fits[:, 0]
             now.of(solved).write(done)
@@ -127,8 +130,12 @@ class SparseSolver:
         weights = _pruned(gram, wider.right, live, self._ridge)
         worse = _value(wider.right, weights) >= wider.value
         if worse.any():
-            start = (gram[worse], wider.right[worse], live[worse], self._ridge)
-            weights[worse] = _descended(*start, wider.weights[worse])
+            before = wider.weights[worse]
+            # Of the atoms that enter, the first gains most; alone it surely helps.
+            fresh = (live[worse] > 0) & (before == 0)
+            some = live[worse] * (fresh.cumsum(1) <= 1)
+            start = (gram[worse], wider.right[worse], some, self._ridge)
+            weights[worse] = _descended(*start, before)
         return replace(wider, weights=weights, value=_value(wider.right, weights))
 
 
