@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -13,13 +13,13 @@ from dermaxai.commands.checks import check_file, tell_missing
 from dermaxai.commands.console import complain, plain_table, say, say_json, say_table, talk
 from dermaxai.commands.explaining import (
     CaseArgument,
-    _model_of,
-    _places,
-    _read_case,
-    _say_places,
     keep_case,
+    model_of,
+    places_of,
+    read_case,
+    say_places,
 )
-from dermaxai.commands.options import CaseStyle, Choice, JsonOption, Style, grouped
+from dermaxai.commands.options import CaseStyle, Choice, JsonOption, PhotoKind, Style, grouped
 from dermaxai.errors import ImageError
 
 if TYPE_CHECKING:
@@ -43,8 +43,8 @@ def concepts(
     ] = None,
 ) -> None:
     """Add to a case the few clinical concepts that stand for its image, and a map for each of the first."""
-    before = _read_case(case)
-    after = _model_of(choice, before, case).concepts(before, penalty=penalty)
+    before = read_case(case)
+    after = model_of(choice, before, case).concepts(before, penalty=penalty)
     answer = style.of(before)
     _show(after, keep_case(after, case, answer.lang), answer)
 
@@ -53,13 +53,8 @@ def concepts(
 def concepts_mean(
     choice: Choice,
     photos: Annotated[list[Path], typer.Argument(help="Photos, or folders of them.", show_default=False)],
-    kind: Annotated[Literal["dermoscopic", "clinical"], typer.Option(help="What the photos are.")],
     output: Annotated[Path, typer.Option("--output", "-o", help="File.", show_default=False)],
-    without: Annotated[
-        Path | None,
-        typer.Option(help="File with names of photos to leave out, one a line, without ending."),
-    ] = None,
-    about: Annotated[str, typer.Option(help="Which photos, in words; kept in the file.")] = "",
+    which: PhotoKind,
     as_json: JsonOption = False,
 ) -> None:
     """Measure the mean image of an encoder, which concepts need: at least 1000 photos of one kind.
@@ -70,15 +65,21 @@ def concepts_mean(
 
     check_file(output)
     choice.check()
-    paths = list(_chosen(photos, without))
+    paths = list(_chosen(photos, which.without))
     model = choice.load()
-    mean = measure_mean(model.encoder, _read(model, paths), kind, about=about)
+    mean = measure_mean(model.encoder, _read(model, paths), which.kind, about=which.about)
     mean.save(output)
     if mean.n < len(paths):
         talk(f"{len(paths) - mean.n} of {len(paths)} photos could not be read.")
     if mean.n < ENOUGH:
         talk(f"This is the mean of {mean.n} photos; with at least {ENOUGH} it would be a better one.")
-    row = {"file": str(output), "encoder": mean.encoder, "kind": kind, "n": mean.n, "sha256": mean.sha256}
+    row = {
+        "file": str(output),
+        "encoder": mean.encoder,
+        "kind": mean.kind,
+        "n": mean.n,
+        "sha256": mean.sha256,
+    }
     if as_json:
         say_json(row)
     else:
@@ -107,7 +108,7 @@ def _read(model: Model, photos: list[Path]) -> Iterator[SkinImage]:
 def _show(case: Case, folder: Path, style: Style) -> None:
     from dermaxai.commands.tables import show_doubts
 
-    places = _places(folder)
+    places = places_of(folder)
     if style.as_json:
         say_json(concepts_row(case, style.lang) | places)
         show_doubts(case, style.lang)
@@ -115,7 +116,7 @@ def _show(case: Case, folder: Path, style: Style) -> None:
     say_table(concepts_table(case, style.lang))
     say(fit_sentence(case, style.lang))
     show_doubts(case, style.lang)
-    _say_places(places)
+    say_places(places)
 
 
 def concepts_table(case: Case, lang: Language) -> Table:

@@ -101,11 +101,11 @@ def query(
     """Add a map to a case: where the photo matches a text, or why the caption says some of its words."""
     from dermaxai.questions import default_method, find_method, plan_question
 
-    before = _read_case(case)
+    before = read_case(case)
     target = plan_question(before.caption, text, asked.kind, asked.against)
     method = default_method(asked.kind) if asked.method is None else asked.method
     find_method(method).check_kinds([target])
-    model = _model_of(choice, before, case)
+    model = model_of(choice, before, case)
     after = model.ask(before, text, kind=asked.kind, against=asked.against, method=method)
     answer = style.of(before)
     _show_answer(after, keep_case(after, case, answer.lang), answer)
@@ -125,9 +125,9 @@ def contrast(
     """Add a signed map to a case: why this word of the caption rather than another."""
     from dermaxai.questions import find_method, plan_phrase
 
-    before = _read_case(case)
+    before = read_case(case)
     find_method(method).check_kinds([plan_phrase(before.caption, word, against)])
-    after = _model_of(choice, before, case).contrast(before, word, against, method)
+    after = model_of(choice, before, case).contrast(before, word, against, method)
     answer = style.of(before)
     _show_answer(after, keep_case(after, case, answer.lang), answer)
 
@@ -144,7 +144,7 @@ def report(
     as_json: JsonOption = False,
 ) -> None:
     """Write the report of a case: one HTML file that opens without any network."""
-    before, target = _read_case(case), output or case / REPORT
+    before, target = read_case(case), output or case / REPORT
     check_file(target)
     give_notice()
     path = before.report(target, lang)
@@ -154,7 +154,7 @@ def report(
         say(str(path))
 
 
-def _read_case(folder: Path) -> Case:
+def read_case(folder: Path) -> Case:
     """Raises: typer.Exit where there is none, DataError."""
     from dermaxai.cases import load_case
 
@@ -187,7 +187,7 @@ def keep_case(case: Case, folder: Path, lang: Language) -> Path:
     return folder
 
 
-def _model_of(choice: Choice, case: Case, folder: Path) -> Model:
+def model_of(choice: Choice, case: Case, folder: Path) -> Model:
     """The model that made the case in `folder`, unless another is named.
 
     Raises: UnknownName for a case of a model that is a folder; UsageError where `folder` cannot be written.
@@ -214,14 +214,14 @@ def _model_of(choice: Choice, case: Case, folder: Path) -> Model:
 def _show(case: Case, folder: Path, style: Style, *, file: str) -> None:
     from dermaxai.commands.tables import explained_row, show_case, show_doubts
 
-    places = _places(folder)
+    places = places_of(folder)
     if style.as_json:
         say_json({"file": file} | explained_row(case, style.lang) | places)
         show_doubts(case, style.lang)
         return
     say(file)
     show_case(case, style.lang)
-    _say_places(places)
+    say_places(places)
 
 
 def _show_failure(photo: Path, error: DermaXAIError, style: Style, *, told: bool) -> None:
@@ -231,27 +231,27 @@ def _show_failure(photo: Path, error: DermaXAIError, style: Style, *, told: bool
     if not told:
         complain(error, str(photo))
     if style.as_json:
-        say_json({"file": str(photo)} | failed_row(style.lang, error) | dict.fromkeys(_places(photo)))
+        say_json({"file": str(photo)} | failed_row(style.lang, error) | dict.fromkeys(places_of(photo)))
 
 
 def _show_answer(case: Case, folder: Path, style: Style) -> None:
     """The newest map first, then what it was asked about."""
     from dermaxai.commands.tables import explained_row, map_row, show_answer, show_doubts
 
-    places = _places(folder)
+    places = places_of(folder)
     newest = next(heat for heat in reversed(case.maps) if heat.method not in ("consensus", "spread"))
     if style.as_json:
         say_json({"answer": map_row(newest, style.lang)} | explained_row(case, style.lang) | places)
         show_doubts(case, style.lang)
         return
     show_answer(case, newest, style.lang)
-    _say_places(places)
+    say_places(places)
 
 
-def _places(folder: Path) -> dict[str, Any]:
+def places_of(folder: Path) -> dict[str, Any]:
     return {"case": str(folder), "report": str(folder / REPORT)}
 
 
-def _say_places(places: dict[str, Any]) -> None:
+def say_places(places: dict[str, Any]) -> None:
     for name, place in places.items():
         say(f"{name:8}{place}")

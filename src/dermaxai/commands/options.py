@@ -131,7 +131,21 @@ class Asked:
     ] = None
 
 
-GROUPS: tuple[type, ...] = (Choice, Style, CaseStyle, Asked)
+@dataclass(frozen=True, slots=True)
+class PhotoKind:
+    """Which photos a mean is of."""
+
+    kind: Annotated[Literal["dermoscopic", "clinical"], typer.Option(help="What the photos are.")] = (
+        "dermoscopic"
+    )
+    without: Annotated[
+        Path | None,
+        typer.Option(help="File with names of photos to leave out, one a line, without ending."),
+    ] = None
+    about: Annotated[str, typer.Option(help="Which photos, in words; kept in the file.")] = ""
+
+
+GROUPS: tuple[type, ...] = (Choice, Style, CaseStyle, Asked, PhotoKind)
 
 
 def grouped(command: Callable[..., None]) -> Callable[..., None]:
