@@ -88,9 +88,9 @@ def test_asking_against_something_is_the_difference(model, case):
 
 def test_questions_with_several_words_tell_which_of_them_count(model, case):
     after = model.ask(case, "a dark mole", method="grad_eclip")
-    (told,) = after.texts
+    (told,) = (told for told in after.texts if told.method == "grad_eclip")
     assert [share.text for share in told.shares] == ["a", "dark", "mole"]
-    assert model.ask(case, "mole", method="grad_eclip").texts == ()
+    assert model.ask(case, "mole", method="grad_eclip").texts == case.texts
 
 
 def test_mistakes(case):

@@ -12,6 +12,7 @@ from dermaxai.answers import answer_all, concept_targets, text_sides
 from dermaxai.errors import NotSupported
 from dermaxai.explain.agreement import add_agreements
 from dermaxai.explain.base import Explained
+from dermaxai.explain.legible import check_legible
 from dermaxai.images import Limits, read_image
 from dermaxai.loading import DEMO, Parts, load_parts
 from dermaxai.provenance import (
@@ -31,6 +32,8 @@ from dermaxai.questions import (
     concept_finder,
     default_method,
     find_method,
+    in_readable_question,
+    in_readable_words,
     measure_words,
     named,
     plan_phrase,
@@ -165,6 +168,8 @@ class Model:
             self.check_language(lang)
         photo = self.read(image)
         with self._making() as noted:
+            texts = [in_readable_words(text) for text in texts]
+            check_legible(self.encoder, texts if self.encoder.has_text else [])
             encoded = self._encode(photo)
             captions = self._captions(encoded, lang)
             model = self._explained(captions[0])
@@ -248,6 +253,7 @@ class Model:
         """Add the map of `target` in the place of an older one."""
         asker = find_method(method)
         with self._making() as noted:
+            target = in_readable_question(target)
             encoded = self._encode(case.image)
             model = self._explained(case.caption)
             (heat,) = asker.explain(model, encoded, [target])
@@ -286,9 +292,10 @@ class Model:
         ]
 
     def _encode(self, photo: SkinImage) -> Encoded:
-        if self._latest is None or self._latest[0] is not photo:
-            self._latest = photo, self.encoder.encode([photo])[0]
-        return self._latest[1]
+        latest = self._latest
+        if latest is None or latest[0] is not photo:
+            latest = self._latest = photo, self.encoder.encode([photo])[0]
+        return latest[1]
 
     def _captions(self, encoded: Encoded, lang: Language) -> tuple[Caption, ...]:
         """In every language, `lang` first; one empty caption where nothing can write."""

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import warnings
 from collections.abc import Sequence
+from dataclasses import replace
 from typing import Any
 
 from dermaxai.errors import NotSupported, UsageError
@@ -37,10 +39,15 @@ def find_method(name: str) -> AbstractMethod:
 def concept_finder(name: str, penalty: float | None = None) -> AbstractMethod:
     """A method that finds concepts by itself. Raises: UnknownName, NotSupported, SettingError."""
     method = find_method(name)
-    if type(method).find is AbstractMethod.find:
+    if not finds_concepts(method):
         raise NotSupported(f"'{name}' finds no concepts of its own.", hint="Use 'splice'.")
     kind: Any = type(method)
     return method if penalty is None else kind(penalty=penalty)
+
+
+def finds_concepts(method: AbstractMethod) -> bool:
+    """Whether a method names concepts without being asked for any."""
+    return type(method).find is not AbstractMethod.find
 
 
 def named(names: str | Sequence[str]) -> list[str]:
@@ -85,7 +92,7 @@ def plan_questions(
             asked = queries[:1] or [Target("query", caption.text)]
         elif "query" in method.answers:
             asked = [*asked, *queries]
-        if asked:
+        if asked or finds_concepts(method):
             plan.append((method, list(dict.fromkeys(asked))))
     if queries and not any("query" in method.answers for method in methods):
         plan.append((find_method(QUERY_METHOD), queries))
@@ -97,6 +104,30 @@ def in_english(word: str, language: Language) -> str | None:
     from dermaxai.concepts.glossary import english_of
 
     return english_of(word) if language == "ru" else word
+
+
+def in_readable_words(text: str) -> str:
+    """A Russian text in English where the glossary knows it; otherwise as typed, with a warning."""
+    if not any("а" <= sign <= "я" or sign == "ё" for sign in text.casefold()):
+        return text
+    english = in_english(text, "ru")
+    if english is None:
+        warnings.warn(
+            f"'{text}' is not in the glossary and was asked as typed.", UntranslatedText, stacklevel=1
+        )
+    return english or text
+
+
+def in_readable_question(target: Target) -> Target:
+    """A similarity question in words that text towers read; `in_readable_words`."""
+    if target.kind in WORDS:
+        return target
+    against = None if target.against is None else in_readable_words(target.against)
+    return replace(target, text=in_readable_words(target.text), against=against)
+
+
+class UntranslatedText(UserWarning):
+    """A Russian text that a text tower may not read; a case keeps the text."""
 
 
 def plan_phrase(caption: Caption, text: str, against: str | None = None) -> Target:
@@ -117,8 +148,13 @@ def plan_question(caption: Caption, text: str, kind: TargetKind, against: str | 
     if kind in ("word", "phrase"):
         return plan_phrase(caption, text, against)
     if kind == "caption":
+        if against is not None:
+            raise UsageError("A whole caption cannot be compared with another text.", hint="Name its words.")
         return Target("caption", caption.text)
-    return Target(kind, checked_text(text), against=None if against is None else checked_text(against))
+    asked, rival = checked_text(text), None if against is None else checked_text(against)
+    if rival is not None and asked.casefold() == rival.casefold():
+        raise UsageError(f"'{asked}' cannot be compared with itself.", hint="Name another text.")
+    return Target(kind, asked, against=rival)
 
 
 def default_method(kind: TargetKind) -> str:

@@ -77,7 +77,8 @@ def test_questions_about_words(model, photos, name):
     check_maps(together, encoded, targets)
     for heat, target in zip(together, targets, strict=True):
         (alone,) = method.explain(Explained(model.encoder, model.captioner, caption), encoded, [target])
-        assert np.abs(alone.values - heat.values).max() <= 1e-3 * max(np.abs(heat.values).max(), 1e-6)
+        # Differences of log-probabilities are exact to the last bits of those, not of themselves.
+        assert np.abs(alone.values - heat.values).max() <= 1e-3 * np.abs(heat.values).max() + 1e-5
     assert snapshot(model.encoder.module, model.captioner) == before
 
 

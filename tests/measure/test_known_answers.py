@@ -1,5 +1,7 @@
 """Known answers: what perfect, wrong and empty maps get, and what the baselines get."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 
@@ -79,10 +81,11 @@ def test_baselines_are_drawn_by_seed(tower):
 
 
 def test_verdicts_follow_the_interval():
-    row = Row("m", "v", "energy", 0.5, 0.45, 0.55, 0.4, 9)
+    row = Row("m", "v", "energy", 0.5, 0.35, 0.65, 0.4, 9, (0.05, 0.15))
     assert row.verdict == "better"
-    assert Row("m", "v", "energy", 0.5, 0.35, 0.55, 0.4, 9).verdict == "undecided"
-    assert Row("m", "v", "energy", 0.3, 0.25, 0.35, 0.4, 9).verdict == "worse"
+    assert replace(row, gain=(-0.01, 0.15)).verdict == "undecided"
+    assert replace(row, gain=(-0.15, -0.01)).verdict == "worse"
+    assert replace(row, n=4).verdict == "undecided"
 
 
 def test_every_row_has_its_number_of_photos(tower):

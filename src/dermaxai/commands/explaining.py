@@ -249,9 +249,11 @@ def _show_answer(case: Case, folder: Path, style: Style) -> None:
 
 
 def places_of(folder: Path) -> dict[str, Any]:
+    """Where a case and its report are, for `--json`."""
     return {"case": str(folder), "report": str(folder / REPORT)}
 
 
 def say_places(places: dict[str, Any]) -> None:
+    """The same for the terminal."""
     for name, place in places.items():
         say(f"{name:8}{place}")

@@ -213,25 +213,6 @@ class AbstractMethod(ABC):
                 warnings.warn(f"'{self.name}': {found.why}", DoubtfulMap, stacklevel=2)
 
 
-def answer_apart(
-    targets: Sequence[Target],
-    of_words: Callable[[Sequence[Target]], Answer],
-    of_texts: Callable[[Sequence[Target]], Answer],
-) -> Answer:
-    """Questions to the decoder and questions to the two towers answered apart, and put back in order."""
-    found: dict[int, tuple[Tensor, str, str]] = {}
-    for wanted, ask in ((True, of_words), (False, of_texts)):
-        places = [place for place, target in enumerate(targets) if (target.kind in WORDS) == wanted]
-        if not places:
-            continue
-        answer = ask([targets[place] for place in places])
-        layers = [answer.layer] * len(places) if isinstance(answer.layer, str) else answer.layer
-        found |= dict(zip(places, zip(answer.values, answer.scalars, layers, strict=True), strict=True))
-    rows = [found[place] for place in range(len(targets))]
-    values = torch.stack([values.float().cpu() for values, _, _ in rows])
-    return Answer(values, [scalar for _, scalar, _ in rows], [layer for _, _, layer in rows])
-
-
 def speaker(model: Explained) -> tuple[Captioner, Caption]:
     """The captioner and the caption to explain. Raises: NotSupported."""
     captioner, caption = model.captioner, model.caption
@@ -268,18 +249,21 @@ def text_directions(encoder: AbstractEncoder, targets: Sequence[Target]) -> Floa
 _EMBEDDED: WeakKeyDictionary[AbstractEncoder, dict[str, Tensor]] = WeakKeyDictionary()
 REMEMBERED = 4096
 """Texts whose embeddings are kept per encoder; words come back from caption to caption."""
+TEXTS_AT_ONCE = 128
 
 
 def embed_texts(encoder: AbstractEncoder, texts: Sequence[str]) -> Float[Tensor, "texts embed"]:
     """`encode_text`, each text once; the tower is frozen, so its answers can be kept."""
     known = _EMBEDDED.setdefault(encoder, {})
-    fresh = [text for text in dict.fromkeys(texts) if text not in known]
-    if fresh:
-        if len(known) + len(fresh) > REMEMBERED:
-            known.clear()
-            fresh = list(dict.fromkeys(texts))
-        known.update(zip(fresh, encoder.encode_text(fresh), strict=True))
-    return torch.stack([known[text] for text in texts])
+    found = {text: known[text] for text in texts if text in known}
+    fresh = [text for text in dict.fromkeys(texts) if text not in found]
+    for first in range(0, len(fresh), TEXTS_AT_ONCE):
+        some = fresh[first : first + TEXTS_AT_ONCE]
+        found.update(zip(some, encoder.encode_text(some), strict=True))
+    if len(known) + len(fresh) > REMEMBERED:
+        known.clear()
+    known.update((text, found[text]) for text in fresh)
+    return torch.stack([found[text] for text in texts])
 
 
 def _prompts(encoder: AbstractEncoder, target: Target, text: str | None) -> list[str]:

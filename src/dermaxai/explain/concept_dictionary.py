@@ -178,7 +178,7 @@ def embed_names(
 ) -> Float[Tensor, "names embed"]:
     """Mean embedding of each name in all templates, unit length, double precision, on the CPU."""
     texts = [template.format(name) for name in names for template in templates]
-    embedded = embed_texts(encoder, texts).double().cpu()
+    embedded = embed_texts(encoder, texts).cpu().double()
     return functional.normalize(embedded.reshape(len(names), len(templates), -1).mean(1), dim=1)
 
 

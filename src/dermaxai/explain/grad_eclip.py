@@ -18,10 +18,10 @@ from dermaxai.explain.base import (
     Answer,
     Explained,
     TextAnswer,
-    answer_apart,
     text_directions,
 )
 from dermaxai.explain.cam import scalar_names
+from dermaxai.explain.mixed_questions import answer_apart
 from dermaxai.explain.pooling import Heads, Pooled, cosine_gradients, open_pooling
 from dermaxai.explain.text_side import TEXT_BLOCKS, TextForm, Weighting, text_grad_eclip
 from dermaxai.explain.word_eclip import ECLIP_LAYER, word_eclip

@@ -99,7 +99,7 @@ def measure_mean(
     for some in _batches(photos, batch):
         pixels = torch.stack([encoder.preprocess(photo)[0] for photo in some])
         pooled = encoder.forward(pixels.to(encoder.device, encoder.dtype)).pooled
-        total = total + pooled.double().cpu().sum(0)
+        total = total + pooled.cpu().double().sum(0)
         count += len(some)
     if not count:
         raise DataError("There is no photo to take the mean of.", hint="Name photos, or a folder of them.")

@@ -10,7 +10,13 @@ from jaxtyping import Float
 from torch import Tensor
 
 from dermaxai.encoders.tail import unit_length
-from dermaxai.explain.base import SIMILARITY, AbstractMethod, Answer, Explained, text_directions
+from dermaxai.explain.base import (
+    SIMILARITY,
+    AbstractMethod,
+    Answer,
+    Explained,
+    text_directions,
+)
 from dermaxai.explain.blocks import (
     attention_gradients,
     blocks_from,
@@ -23,6 +29,7 @@ from dermaxai.explain.blocks import (
     of_map,
     start_name,
 )
+from dermaxai.explain.mixed_questions import answer_differences
 from dermaxai.types import Encoded, Target
 
 
@@ -62,6 +69,9 @@ class LeGrad(AbstractMethod):
         return "reference" if self.start == -2 else start_name(self.start)
 
     def _answer(self, model: Explained, encoded: Encoded, targets: Sequence[Target]) -> Answer:
+        return answer_differences(targets, lambda asked: self._of_texts(model, encoded, asked))
+
+    def _of_texts(self, model: Explained, encoded: Encoded, targets: Sequence[Target]) -> Answer:
         tower = model.encoder.tower
         blocks, directions = blocks_from(tower, self.start), text_directions(model.encoder, targets)
         find = _of_pooling if tower.pooling == "map" else _of_blocks
@@ -69,7 +79,7 @@ class LeGrad(AbstractMethod):
         values = torch.cat([find(model, encoded, turn, blocks) for turn in turns])
         read = "mean token" if tower.pooling == "class" else "read-out"
         named = f"cosine of each block's {read}"
-        scalars = [f"{named}, difference" if target.against else named for target in targets]
+        scalars = [named] * len(targets)
         if tower.pooling == "map":
             return Answer(values, scalars, f"attention of the pooling, {_after(blocks, len(tower.blocks))}")
         return Answer(values[:, tower.first_patch :], scalars, layer_name(tower, blocks))

@@ -16,7 +16,6 @@ from dermaxai.explain.base import (
     Answer,
     Explained,
     TextAnswer,
-    answer_apart,
     speaker,
     text_directions,
 )
@@ -36,6 +35,7 @@ from dermaxai.explain.blocks import (
     through_attention,
 )
 from dermaxai.explain.cam import scalar_names
+from dermaxai.explain.mixed_questions import answer_apart, answer_differences
 from dermaxai.explain.text_side import text_relevance
 from dermaxai.explain.word_gradients import ask
 from dermaxai.explain.word_relevance import RELEVANCE_LAYER, word_relevance
@@ -53,8 +53,8 @@ class Relevance(AbstractMethod):
     `start`: the first block, negative counts from the end. The published code opens the last block only
     (`reference`), the paper all; its authors advise few, because early blocks add artefacts: here 4.
 
-    Words of a caption are asked through the Q-Former and the decoder (`word_relevance`), whatever `start`; a
-    word rather than another is the difference of two relevances and has a sign.
+    Words of a caption are asked through the Q-Former and the decoder (`word_relevance`), whatever `start`.
+    One word or text rather than another is the difference of two relevances and has a sign.
 
     Source: Chefer et al. (arXiv:2103.15679), equations 5 and 6; its CLIP notebook for `reference`.
     """
@@ -84,7 +84,7 @@ class Relevance(AbstractMethod):
         return answer_apart(
             targets,
             lambda asked: self._of_words(model, encoded, asked),
-            lambda asked: self._of_texts(model, encoded, asked),
+            lambda asked: answer_differences(asked, lambda one: self._of_texts(model, encoded, one)),
         )
 
     def _answer_text(self, model: Explained, encoded: Encoded, targets: Sequence[Target]) -> TextAnswer:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable, Hashable
 from typing import TYPE_CHECKING, Any, TypeVar, final
 
@@ -23,16 +24,20 @@ class Shared:
     """A memory for one photo at a time; another photo empties it."""
 
     def __init__(self) -> None:
+        self._guard = threading.Lock()
         self._encoded: Encoded | None = None
         self._made: dict[Hashable, Any] = {}
 
     def once(self, encoded: Encoded, key: Hashable, make: Callable[[], Made]) -> Made:
         """What `make` gives, made once per photo and `key`."""
-        if self._encoded is not encoded:
-            self._encoded, self._made = encoded, {}
-        if key not in self._made:
-            self._made[key] = make()
-        found: Made = self._made[key]
+        with self._guard:
+            if self._encoded is not encoded:
+                self._encoded, self._made = encoded, {}
+            made = self._made
+        # Held locally: another thread may ask about another photo meanwhile.
+        if key not in made:
+            made[key] = make()
+        found: Made = made[key]
         return found
 
 

@@ -146,7 +146,7 @@ class Splice(AbstractMethod):
             for index in order
             if mixture.weights[index] > 0
         )
-        return Found(concepts, self._fit(mixture, encoded.pooled.double().cpu()))
+        return Found(concepts, self._fit(mixture, encoded.pooled.cpu().double()))
 
     def decompose(self, model: Explained, encoded: Encoded) -> Mixture:
         """The mixture of atoms for one photo, made once. Raises: as `find`."""
@@ -162,7 +162,7 @@ class Splice(AbstractMethod):
                 f"The mean image was made by '{mean.encoder}', the model is '{encoder.card.name}'."
             )
         dictionary = concept_dictionary(encoder, names=self.names, prompts=self.prompts, merge=self.merge)
-        point, distance = without_mean(encoded.pooled.detach().double().cpu(), mean.vector)
+        point, distance = without_mean(encoded.pooled.detach().cpu().double(), mean.vector)
         weights = dictionary.solver.solve(point[None], [self.penalty])[0, 0]
         return Mixture(dictionary, mean, weights, point, float(distance))
 

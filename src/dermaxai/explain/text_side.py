@@ -202,7 +202,7 @@ def _answer(
     shares: list[tuple[TextShare, ...]] = []
     for turn in _turns(model.encoder, targets):
         prompts = read_prompts(model.encoder, turn)
-        found = values(tower, prompts).detach().double().cpu()
+        found = values(tower, prompts).detach().cpu().double()
         counted: list[list[list[float]]] = [[] for _ in turn]
         for row, owner, words in zip(found, prompts.owners.tolist(), prompts.words, strict=True):
             counted[owner].append([float(row[begin:end].sum()) for begin, end in words])

@@ -45,11 +45,18 @@ def ask(captioner: Captioner, caption: Caption, targets: Sequence[Target]) -> Qu
     chosen: list[list[tuple[int, int, float]]] = []
     for target in targets:
         if target.kind == "caption":
+            if target.against is not None:
+                raise UsageError("A whole caption cannot be compared with another text.")
             chosen.append([(0, place, 1.0) for place in range(len(caption.token_ids))])
             continue
         said = said_words(caption, target)
         chosen.append([(0, place, 1.0) for index in said for place in decided_tokens(caption, index)])
         if target.against is not None:
+            if not chosen[-1]:
+                raise UsageError(
+                    f"'{target.text}' is decided by the word after it, so nothing can be compared with it.",
+                    hint="Ask about that word.",
+                )
             before = caption.text[: caption.words[first_of(caption, said[0])].start]
             ids, places = _rival(captioner, before, with_article(caption, said[0], target.against))
             chosen[-1] += [(len(texts), place, -1.0) for place in places]

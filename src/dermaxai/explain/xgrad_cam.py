@@ -18,7 +18,7 @@ from dermaxai.types import Encoded, Target
 Form = Literal["guarded", "conserving", "reference"]
 EPSILON = 1e-7
 """Of the published code, added to the denominator."""
-GUARD = 1e-3
+GUARD = 1e-2
 """Share of sum_p |A_k(p)| up to which the sum s_k of a channel counts as cancelled."""
 
 

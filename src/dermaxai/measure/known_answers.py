@@ -25,6 +25,8 @@ RANDOM, GAUSSIAN = "random map", "centred Gaussian"
 """The baselines: maps that know nothing of the photo."""
 WIDTH_OF_GAUSSIAN = 0.25
 """Standard deviation as a share of the grid's side."""
+FEWEST = 5
+"""Photos below which nothing is decided."""
 PAIRS = (("black", "red"), ("dark brown", "pink"), ("black", "light brown"), ("dark brown", "white"))
 """Colours far apart, so that the right lesion is no matter of taste."""
 
@@ -58,13 +60,16 @@ class Row:
     chance: float
     """What a map that knows nothing gets: the mask's share of the area, or 0.5 of two lesions."""
     n: int
+    gain: tuple[float, float] = (0.0, 0.0)
+    """95 % interval of the difference to chance, photo by photo."""
 
     @property
     def verdict(self) -> str:
-        """'better' or 'worse' than chance where the interval excludes it, otherwise 'undecided'."""
-        if self.low > self.chance:
-            return "better"
-        return "worse" if self.high < self.chance else "undecided"
+        """'better' or 'worse' where the interval of the difference excludes 0; of few photos 'undecided'."""
+        low, high = self.gain
+        if self.n < FEWEST:
+            return "undecided"
+        return "better" if low > 0 else "worse" if high < 0 else "undecided"
 
 
 def lesion_phantoms(count: int, seed: int = 31) -> Iterator[Known]:
@@ -169,12 +174,19 @@ def _density(heat: HeatMap, mask: Mask) -> float:
 
 
 def _rows(method: str, variant: str, judged: Sequence[Metrics]) -> Iterator[Row]:
-    area = float(np.mean([one["area"] for one in judged]))
-    for metric, chance in (("pointing", area), ("energy", area), ("right lesion", 0.5)):
+    areas = np.array([one["area"] for one in judged])
+    for metric, chance in (
+        ("pointing", areas),
+        ("energy", areas),
+        ("right lesion", np.full(len(areas), 0.5)),
+    ):
         if metric in judged[0]:
             values = np.array([one[metric] for one in judged])
             numbers = interval(len(values), partial(_mean, values))
-            yield Row(method, variant, metric, *numbers, chance, len(values))
+            _, *gain = interval(len(values), partial(_mean, values - chance))
+            yield Row(
+                method, variant, metric, *numbers, float(chance.mean()), len(values), (gain[0], gain[1])
+            )
 
 
 def _mean(values: Float[np.ndarray, "photos"], rows: np.ndarray) -> float:
