@@ -5,6 +5,7 @@ from __future__ import annotations
 from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING, Literal
 
 import torch
@@ -80,6 +81,8 @@ class AbstractEncoder(ABC):
     """Of the weight file that was loaded."""
     revision: str = ""
     """Commit at the hub that the file is from; empty where nothing says so."""
+    folder: Path | None = None
+    """Where the weights lie; an image mean beside them is found there."""
     grid: tuple[int, int]
     width: int
     """Of a patch token."""

@@ -66,6 +66,7 @@ class OpenClipEncoder(AbstractEncoder):
         self.device, self.dtype, self.sha256 = device, dtype, checkpoint.sha256
         self.grid, self.width, self.has_text = self.tower.grid, self.tower.width, True
         self._checkpoint, self._offline, self.revision = checkpoint, offline, checkpoint.revision
+        self.folder = checkpoint.folder
 
     def preprocess(self, image: SkinImage) -> tuple[Float[Tensor, "3 height width"], Placement]:
         """Pixels as the tower wants them (float32, normalised) and where its patch grid lies in the photo."""
