@@ -329,7 +329,7 @@ def test_model_stays_as_it_was_also_after_an_error(tower, monkeypatch):
         explain(tower, TARGETS[:1], look=look)
     explain(tower, TARGETS, look="quick", dtype="bfloat16")
     assert snapshot(encoder.module) == before
-    monkeypatch.setattr("dermaxai.explain.convis_windows.unit_length", fail)
+    monkeypatch.setattr("dermaxai.explain.shared.unit_length", fail)
     with pytest.raises(ZeroDivisionError):
         explain(tower, TARGETS, look="quick", dtype="bfloat16")
     assert snapshot(encoder.module) == before

@@ -17,10 +17,10 @@ from dermaxai.explain.score_cam import (
     ScoreCam,
     channel_masks,
     channel_weights,
-    encode_masked,
     gradients_there,
     masking_layer,
     most_important,
+    read_pixels,
 )
 from dermaxai.explain.support import DoubtfulMap
 from dermaxai.types import Target
@@ -210,9 +210,9 @@ def test_all_questions_share_one_pass_per_channel(scene, monkeypatch):
 
     def counted(encoder, pixels, dtype):
         seen.append(len(pixels))
-        return encode_masked(encoder, pixels, dtype)
+        return read_pixels(encoder, pixels, dtype)
 
-    monkeypatch.setattr(score_cam, "encode_masked", counted)
+    monkeypatch.setattr(score_cam, "read_pixels", counted)
     ScoreCam(batch=10).explain(model, encoded, QUESTIONS)
     assert sum(seen) == model.encoder.width
     assert max(seen) == 10
@@ -290,7 +290,7 @@ def test_half_the_bits_change_little_and_no_weight(scene):
     encoder, photos = model.encoder, encoded.pixels[None]
     before = snapshot(encoder.module)
     (patches, pooled), (rough, coarse) = (
-        encode_masked(encoder, photos, dtype) for dtype in ("model", "bfloat16")
+        read_pixels(encoder, photos, dtype) for dtype in ("model", "bfloat16")
     )
     assert torch.allclose(pooled[0], encoded.pooled, atol=1e-5)
     assert torch.allclose(patches[0], encoded.patches, atol=1e-4)
@@ -353,7 +353,7 @@ def test_models_stay_as_they_were_also_after_an_error(scene, monkeypatch):
     for method in (ScoreCam(), ScoreCam(top_k=5), ScoreCam(dtype="bfloat16")):
         method.explain(model, encoded, QUESTIONS)
         assert snapshot(model.encoder.module, model.captioner) == before
-        for place in ("captioner.model.head", "explain.score_cam.unit_length"):
+        for place in ("captioner.model.head", "explain.shared.unit_length"):
             with monkeypatch.context() as broken:
                 broken.setattr(f"dermaxai.{place}", fail)
                 with pytest.raises(ZeroDivisionError):

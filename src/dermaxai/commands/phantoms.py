@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from dermaxai.commands.checks import check_folder
-from dermaxai.commands.console import plain_table, say, say_json, say_table
+from dermaxai.commands.console import plain_table, say, say_json, say_table, talk
 from dermaxai.commands.options import JsonOption
 
 if TYPE_CHECKING:
@@ -46,7 +46,7 @@ def phantom(
     import json
 
     if check is not None:
-        _check(check, method or ["all"], number, as_json=as_json)
+        _check(check, method or ["all"], (number, seed), as_json=as_json)
         return
 
     from dermaxai.phantom import draw_phantom, sample_plans
@@ -65,8 +65,11 @@ def phantom(
     (output / "phantoms.jsonl").write_text("".join(lines), encoding="utf-8")
 
 
-def _check(name: str, methods: list[str], number: int, *, as_json: bool) -> None:
-    """The table of known answers, methods by energy. Raises: UnknownName, WeightsError, NotSupported."""
+def _check(name: str, methods: list[str], drawn: tuple[int, int], *, as_json: bool) -> None:
+    """The table of known answers on `drawn` (number, seed) phantoms.
+
+    Raises: UnknownName, WeightsError, NotSupported.
+    """
     from dermaxai.errors import NotSupported
     from dermaxai.measure.known_answers import colour_phantoms, lesion_phantoms, measure_methods
     from dermaxai.pipeline import load
@@ -77,8 +80,11 @@ def _check(name: str, methods: list[str], number: int, *, as_json: bool) -> None
     if not encoder.has_text:
         raise NotSupported(f"'{name}' has no text tower to ask for a colour.", hint="Choose another encoder.")
     kinds = {"lesions": lesion_phantoms, "two colours": colour_phantoms}
+    for asker in askers:
+        if "query" not in asker.answers:
+            talk(f"'{asker.name}' compares no photo with a text and is left out.")
     for kind, draw in kinds.items():
-        rows = measure_methods(encoder, askers, draw(number))
+        rows = measure_methods(encoder, askers, draw(*drawn))
         for row in rows if as_json else ():
             say_json({"phantoms": kind, **_as_row(row)})
         if not as_json:

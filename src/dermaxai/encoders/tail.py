@@ -135,7 +135,8 @@ def open_block(parts: BlockParts, tokens: Float[Tensor, "batch tokens width"]) -
 def open_blocks(tower: Tower, tokens: Float[Tensor, "batch tokens width"], first: int = 0) -> list[OpenBlock]:
     """All blocks from number `first` on, each with explicit attention, chained in one graph.
 
-    `tokens` enter block `first`; rollout, Chefer relevance and LeGrad read the attentions of this one pass.
+    `tokens` enter block `first`. The graph of a whole tower is large: methods reopen single blocks instead
+    (`explain.blocks`), and are compared with this.
     """
     opened: list[OpenBlock] = []
     for block in tower.blocks[first:]:

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 
 from dermaxai.encoders.tail import BlockParts, Step, split_heads
 from dermaxai.encoders.tokenizing import Tokenize
-from dermaxai.encoders.towers import _open_clip_block, _transformers_block
+from dermaxai.encoders.towers import open_clip_block, transformers_block
 from dermaxai.errors import NotSupported
 
 # The libraries' modules carry no types, so a tower comes in as Any and leaves as a typed `TextTower`.
@@ -150,7 +150,7 @@ def open_clip_text_tower(model: Any, tokenize: Tokenize) -> TextTower:  # noqa: 
         tokenize=tokenize,
         embed=embed,
         blocks=tuple(text.transformer.resblocks),
-        open=lambda block: _pre_norm(_open_clip_block(block)),
+        open=lambda block: _pre_norm(open_clip_block(block)),
         sees=_sees_before if causal else _sees_all,
         reads=lambda ids: _at(place(ids), ids),
         read_out=read_out,
@@ -221,7 +221,7 @@ def transformers_clip_text_tower(model: Any, tokenize: Tokenize) -> TextTower:  
         tokenize=filled,
         embed=lambda ids: text.embeddings(input_ids=ids),
         blocks=tuple(text.encoder.layers),
-        open=lambda block: _pre_norm(_transformers_block(block)),
+        open=lambda block: _pre_norm(transformers_block(block)),
         sees=_sees_before,
         reads=lambda ids: _at(place(ids), ids),
         read_out=lambda tokens, ids: model.text_projection(_rows(text.final_layer_norm(tokens), place(ids))),
@@ -236,7 +236,7 @@ def siglip_text_tower(model: Any, tokenize: Tokenize) -> TextTower:  # noqa: ANN
         tokenize=tokenize,
         embed=lambda ids: text.embeddings(input_ids=ids),
         blocks=tuple(text.encoder.layers),
-        open=lambda block: _pre_norm(_transformers_block(block)),
+        open=lambda block: _pre_norm(transformers_block(block)),
         sees=_sees_all,
         reads=lambda ids: _at(torch.full_like(ids[:, 0], ids.shape[1] - 1), ids),
         read_out=lambda tokens, ids: text.head(text.final_layer_norm(tokens[:, -1])),

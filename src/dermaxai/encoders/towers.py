@@ -43,7 +43,7 @@ def open_clip_tower(visual: Any) -> Tower:  # noqa: ANN401
         embed=embed,
         blocks=tuple(visual.transformer.resblocks),
         run=lambda block, tokens: block(tokens),
-        open=_open_clip_block,
+        open=open_clip_block,
         read_out=read_out,
         pooling="class" if visual.pool_type == "tok" else "mean",
         first_patch=1,
@@ -143,7 +143,7 @@ def transformers_clip_tower(model: Any) -> Tower:  # noqa: ANN401
         embed=lambda pixels: vision.pre_layrnorm(vision.embeddings(pixels)),
         blocks=tuple(vision.encoder.layers),
         run=lambda block, tokens: block(tokens, None),
-        open=_transformers_block,
+        open=transformers_block,
         read_out=read_out,
         pooling="class",
         first_patch=1,
@@ -169,7 +169,7 @@ def siglip_tower(model: Any) -> Tower:  # noqa: ANN401
         embed=vision.embeddings,
         blocks=tuple(vision.encoder.layers),
         run=lambda block, tokens: block(tokens, None),
-        open=_transformers_block,
+        open=transformers_block,
         read_out=read_out,
         pooling="map",
         first_patch=0,
@@ -184,7 +184,8 @@ def _thirds(packed: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     return queries, keys, values
 
 
-def _open_clip_block(block: Any) -> BlockParts:  # noqa: ANN401
+def open_clip_block(block: Any) -> BlockParts:  # noqa: ANN401
+    """A block of open_clip, of its image or its text tower. Raises: NotSupported for a custom one."""
     if not isinstance(block.attn, nn.MultiheadAttention):
         raise NotSupported(f"open_clip's {type(block).__name__} cannot be explained; its default block can.")
     attention = block.attn
@@ -226,7 +227,8 @@ def _beit_block(block: Any) -> BlockParts:  # noqa: ANN401
     )
 
 
-def _transformers_block(block: Any) -> BlockParts:  # noqa: ANN401
+def transformers_block(block: Any) -> BlockParts:  # noqa: ANN401
+    """A block of transformers' CLIP or SigLIP, of its image or its text tower."""
     attention = block.self_attn
     return BlockParts(
         norm=block.layer_norm1,

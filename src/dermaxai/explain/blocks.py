@@ -18,7 +18,7 @@ from torch import Tensor
 
 from dermaxai.encoders.tail import attend, split_heads, unit_length
 from dermaxai.errors import NotSupported, SettingError
-from dermaxai.explain.shared import block_inputs
+from dermaxai.explain.shared import AT_ONCE, block_inputs
 
 if TYPE_CHECKING:
     from collections.abc import Callable
@@ -31,8 +31,6 @@ Made = TypeVar("Made")
 
 SHARED_BLOCKS = 4
 """So many of the last blocks stay open for the next method; the graph of a whole tower would be too much."""
-AT_ONCE = 2**25
-"""Gradient values held at a time in one layer; more questions than fit are asked in turns."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

@@ -15,7 +15,6 @@ from dermaxai.explain.base import SIMILARITY, AbstractMethod, Answer, Explained
 from dermaxai.explain.convis_random import ROUNDS, STEPS, random_windows
 from dermaxai.explain.convis_ranks import RankTable, rank_table
 from dermaxai.explain.convis_windows import (
-    Passes,
     WindowGrid,
     cell_means,
     cut_windows,
@@ -24,7 +23,7 @@ from dermaxai.explain.convis_windows import (
     with_margin,
 )
 from dermaxai.explain.dense import Cells, Layout, patch_embeddings, see_cells
-from dermaxai.explain.shared import input_pixels
+from dermaxai.explain.shared import Passes, input_pixels
 from dermaxai.types import Encoded, Target
 
 if TYPE_CHECKING:

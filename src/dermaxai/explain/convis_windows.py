@@ -6,19 +6,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 from torch.nn import functional
 
-from dermaxai.encoders.tail import unit_length
+from dermaxai.explain.shared import Passes, read_pixels
 
 if TYPE_CHECKING:
     from dermaxai.encoders.base import AbstractEncoder
-
-Passes = Literal["model", "bfloat16"]
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,7 +94,7 @@ def see_windows(
     for batch in crops:
         # Bilinear weights sum to 1, so that enlarging before or after normalising is the same.
         large = functional.interpolate(batch, (side, side), mode="bilinear", align_corners=False)
-        seen.append(_embed(encoder, large, dtype))
+        seen.append(read_pixels(encoder, large, dtype)[1])
     return torch.cat(seen)
 
 
@@ -117,18 +115,3 @@ def cell_means(
     rows, columns = grid
     covered = pixels[:, : rows * patch, : columns * patch]
     return covered.reshape(-1, rows, patch, columns, patch).mean((2, 4)).flatten(1)
-
-
-@torch.no_grad()
-def _embed(
-    encoder: AbstractEncoder, pixels: Float[Tensor, "batch 3 side side"], dtype: Passes
-) -> Float[Tensor, "batch embed"]:
-    if dtype == "model":
-        return encoder.forward(pixels).pooled
-    tower = encoder.tower
-    with torch.autocast(encoder.device.type, dtype=torch.bfloat16):
-        tokens = tower.embed(pixels)
-        for block in tower.blocks:
-            tokens = tower.run(block, tokens)
-    # Definitions lie close together: the read-out keeps the model's precision, or ranks would blur.
-    return unit_length(tower.read_out(tokens.to(encoder.dtype)).embedding)

@@ -10,7 +10,8 @@ from jaxtyping import Float
 from torch import Tensor
 from torch.nn import functional
 
-from dermaxai.errors import NotSupported, SettingError
+from dermaxai.encoders.base import Pooling
+from dermaxai.errors import SettingError
 from dermaxai.explain.base import (
     SIMILARITY,
     WORDS,
@@ -22,10 +23,11 @@ from dermaxai.explain.base import (
 )
 from dermaxai.explain.cam import scalar_names
 from dermaxai.explain.mixed_questions import answer_apart
-from dermaxai.explain.pooling import Heads, Pooled, cosine_gradients, open_pooling
-from dermaxai.explain.text_side import TEXT_BLOCKS, TextForm, Weighting, text_grad_eclip
+from dermaxai.explain.pooling import Heads, Pooled, Weighting, cosine_gradients, open_pooling
+from dermaxai.explain.support import SUPPORTED, Support
+from dermaxai.explain.text_side import TEXT_BLOCKS, TextForm, text_grad_eclip
 from dermaxai.explain.word_eclip import ECLIP_LAYER, word_eclip
-from dermaxai.types import Encoded, Target
+from dermaxai.types import Encoded, Target, TargetKind
 
 
 @final
@@ -96,6 +98,16 @@ class GradEclip(AbstractMethod):
             named.append("padding counts" if self.padding else "no padding")
         return ", ".join(named)
 
+    def support(self, pooling: Pooling, kind: TargetKind) -> Support:
+        """The published form knows towers that are read without a MAP head, and no words of a caption."""
+        if self.heads == "model" or (pooling != "map" and kind in SIMILARITY):
+            return SUPPORTED
+        if kind in WORDS:
+            return Support("impossible", "the published form knows no words of a caption.", "evidence")
+        return Support(
+            "impossible", "the tower pools by attention; the published form has none for it.", "grad_eclip"
+        )
+
     def _answer(self, model: Explained, encoded: Encoded, targets: Sequence[Target]) -> Answer:
         return answer_apart(
             targets,
@@ -104,11 +116,6 @@ class GradEclip(AbstractMethod):
         )
 
     def _of_words(self, model: Explained, encoded: Encoded, targets: Sequence[Target]) -> Answer:
-        if self.heads == "single":
-            raise NotSupported(
-                "Grad-ECLIP's published form opens the image tower alone; it knows no words of a caption.",
-                hint="Use 'grad_eclip', or 'evidence'.",
-            )
         values = word_eclip(model, encoded, targets, self.weighting)
         return Answer(values, scalar_names(model.encoder, targets, "cosine"), ECLIP_LAYER)
 

@@ -26,6 +26,8 @@ if TYPE_CHECKING:
     from dermaxai.types import Encoded, Target
 
 Heads = Literal["model", "single"]
+Weighting = Literal["similarity", "attention", "none"]
+"""How Grad-ECLIP weighs tokens: by query and key, by the real attention, or not at all."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -54,7 +56,7 @@ class TargetLayer:
 
     activations: Float[Tensor, "n width"]
     gradients: Float[Tensor, "targets n width"]
-    """Of the score that `scalar` names."""
+    """Of each question's score."""
     layer: str
 
 

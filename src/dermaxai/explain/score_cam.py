@@ -5,14 +5,13 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal, final
+from typing import TYPE_CHECKING, final
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn import functional
 
-from dermaxai.encoders.tail import unit_length
 from dermaxai.errors import SettingError
 from dermaxai.explain.base import (
     SIMILARITY,
@@ -33,9 +32,9 @@ from dermaxai.explain.cam import (
     widened,
 )
 from dermaxai.explain.pooling import target_layer
-from dermaxai.explain.shared import input_pixels
+from dermaxai.explain.shared import AT_ONCE, Passes, input_pixels, read_pixels
 from dermaxai.explain.support import SUPPORTED, Support
-from dermaxai.explain.word_gradients import AT_ONCE, Questions, ask, word_layer
+from dermaxai.explain.word_gradients import Questions, ask, word_layer
 from dermaxai.explain.word_occlusion import token_scores
 from dermaxai.types import Encoded, Target
 
@@ -44,7 +43,6 @@ if TYPE_CHECKING:
     from dermaxai.encoders.base import AbstractEncoder, Pooling
     from dermaxai.types import Caption, TargetKind
 
-Passes = Literal["model", "bfloat16"]
 EPSILON = 1e-8
 """Of the published code, added to the span of a mask."""
 FLAT = (
@@ -153,7 +151,7 @@ class ScoreCam(AbstractMethod):
         for some in torch.split(used.to(pixels.device), self.batch):
             masks = channel_masks(activations[:, some], encoded.grid, pixels.shape[-2:])
             masked = pixels * masks[:, None].to(pixels.dtype)
-            patches, pooled = encode_masked(model.encoder, masked, self.dtype)
+            patches, pooled = read_pixels(model.encoder, masked, self.dtype)
             scores[:, some] = judge.scores(patches, pooled).to(scores)
         return scores if chosen is None else scores.masked_fill(~chosen, -torch.inf)
 
@@ -229,24 +227,6 @@ def channel_weights(scores: Float[Tensor, "targets width"]) -> Float[Tensor, "ta
     spread = scores.amax(1) - scores.where(used, torch.inf).amin(1)
     tells = (spread > 0) | (used.sum(1) == 1)
     return scores.softmax(1) * tells[:, None]
-
-
-@torch.no_grad()
-def encode_masked(
-    encoder: AbstractEncoder, pixels: Float[Tensor, "photos 3 height width"], dtype: Passes
-) -> tuple[Float[Tensor, "photos n width"], Float[Tensor, "photos embed"]]:
-    """Patches and unit-length embeddings; the blocks' products in `dtype`, the read-out in the model's own.
-
-    Cosines of masked photos differ in the third digit, which the read-out in bfloat16 would lose.
-    """
-    tower = encoder.tower
-    with torch.autocast(pixels.device.type, torch.bfloat16, enabled=dtype == "bfloat16"):
-        tokens = tower.embed(pixels)
-        for block in tower.blocks:
-            tokens = tower.run(block, tokens)
-    with torch.autocast(pixels.device.type, enabled=False):
-        result = tower.read_out(tokens.to(encoder.dtype))
-    return result.patches, unit_length(result.embedding)
 
 
 def gradients_there(

@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Callable, Hashable
-from typing import TYPE_CHECKING, Any, TypeVar, final
+from typing import TYPE_CHECKING, Any, Literal, TypeVar, final
 
 import torch
 from jaxtyping import Float
 from torch import Tensor
 
+from dermaxai.encoders.tail import unit_length
 from dermaxai.errors import NotSupported
 
 if TYPE_CHECKING:
@@ -17,6 +18,10 @@ if TYPE_CHECKING:
     from dermaxai.types import Encoded
 
 Made = TypeVar("Made")
+Passes = Literal["model", "bfloat16"]
+"""In which numbers the blocks of repeated passes compute."""
+AT_ONCE = 2**25
+"""Gradient values held at a time; more questions than fit are asked in turns."""
 
 
 @final
@@ -68,3 +73,21 @@ def _block_inputs(encoder: AbstractEncoder, encoded: Encoded) -> list[Tensor]:
     for block in tower.blocks[:-1]:
         entering.append(tower.run(block, entering[-1]))
     return entering
+
+
+@torch.no_grad()
+def read_pixels(
+    encoder: AbstractEncoder, pixels: Float[Tensor, "photos 3 height width"], dtype: Passes
+) -> tuple[Float[Tensor, "photos n width"], Float[Tensor, "photos embed"]]:
+    """Patches and unit-length embeddings; the blocks' products in `dtype`, the read-out in the model's own.
+
+    Cosines of changed photos differ in the third digit, which a read-out in bfloat16 would lose.
+    """
+    tower = encoder.tower
+    with torch.autocast(pixels.device.type, torch.bfloat16, enabled=dtype == "bfloat16"):
+        tokens = tower.embed(pixels)
+        for block in tower.blocks:
+            tokens = tower.run(block, tokens)
+    with torch.autocast(pixels.device.type, enabled=False):
+        result = tower.read_out(tokens.to(encoder.dtype))
+    return result.patches, unit_length(result.embedding)

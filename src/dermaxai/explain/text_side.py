@@ -10,7 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -30,6 +30,7 @@ from dermaxai.encoders.word_tokens import tokens_of
 from dermaxai.errors import NotSupported, SettingError, UsageError
 from dermaxai.explain.base import SIMILARITY, TextAnswer
 from dermaxai.explain.legible import check_legible
+from dermaxai.explain.pooling import Weighting
 from dermaxai.types import TextShare
 
 if TYPE_CHECKING:
@@ -37,7 +38,6 @@ if TYPE_CHECKING:
     from dermaxai.explain.base import Explained
     from dermaxai.types import Encoded, Target
 
-Weighting = Literal["similarity", "attention", "none"]
 TEXT_BLOCKS = 8
 """Opened by Grad-ECLIP, as in the published notebook; all, where there are fewer."""
 AT_ONCE = 256

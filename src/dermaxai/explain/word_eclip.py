@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from typing import Literal
 
 import torch
 from jaxtyping import Float
@@ -12,12 +11,11 @@ from torch.nn import functional
 
 from dermaxai.explain.base import Explained, speaker
 from dermaxai.explain.bridge_attention import Attention, trace
+from dermaxai.explain.pooling import Weighting
+from dermaxai.explain.shared import AT_ONCE
 from dermaxai.explain.word_gradients import ask
 from dermaxai.types import Encoded, Target
 
-Weighting = Literal["similarity", "attention", "none"]
-AT_ONCE = 2**25
-"""Gradient values held at a time; more questions than fit are asked in turns."""
 ECLIP_LAYER = "Q-Former cross-attention"
 
 

@@ -14,6 +14,7 @@ from dermaxai.errors import UsageError
 from dermaxai.explain.articles import decided_tokens, first_of, with_article
 from dermaxai.explain.base import Explained, speaker, watching, without_dropout
 from dermaxai.explain.pooling import TargetLayer
+from dermaxai.explain.shared import AT_ONCE
 from dermaxai.types import Caption, Encoded, Target
 
 if TYPE_CHECKING:
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 
 Scalar = Literal["log-probability", "logit"]
 WORD_LAYER = "Q-Former keys and values"
-AT_ONCE = 2**25
-"""Gradient values held at a time; more questions than fit are asked in turns."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)

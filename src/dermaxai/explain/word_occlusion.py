@@ -13,6 +13,7 @@ from torch import Tensor
 from dermaxai.errors import SettingError
 from dermaxai.explain.agreement import compare_maps
 from dermaxai.explain.base import Explained, speaker, without_dropout
+from dermaxai.explain.shared import AT_ONCE
 from dermaxai.explain.word_gradients import Questions, Scalar, ask
 from dermaxai.types import Encoded, HeatMap
 
@@ -21,8 +22,6 @@ if TYPE_CHECKING:
 
 PASSES = 14 * 14
 """By default no more groups of patches than this are hidden, one after the other."""
-AT_ONCE = 2**25
-"""Values of one layer held at a time."""
 
 
 def group_patches(grid: tuple[int, int], cells: int | None = None) -> Int[Tensor, "n"]:

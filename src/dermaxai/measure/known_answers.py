@@ -25,6 +25,8 @@ RANDOM, GAUSSIAN = "random map", "centred Gaussian"
 """The baselines: maps that know nothing of the photo."""
 WIDTH_OF_GAUSSIAN = 0.25
 """Standard deviation as a share of the grid's side."""
+LESIONS, COLOURS = 31, 32
+"""Added to seeds, so that the two kinds of phantoms are no copies of each other or of other drawings."""
 FEWEST = 5
 """Photos below which nothing is decided."""
 PAIRS = (("black", "red"), ("dark brown", "pink"), ("black", "light brown"), ("dark brown", "white"))
@@ -72,15 +74,17 @@ class Row:
         return "better" if low > 0 else "worse" if high < 0 else "undecided"
 
 
-def lesion_phantoms(count: int, seed: int = 31) -> Iterator[Known]:
+def lesion_phantoms(count: int, seed: int = 0) -> Iterator[Known]:
     """Phantoms with lesions, asked for by colour; the answer is every lesion."""
+    seed += LESIONS
     for number, plan in enumerate(sample_plans(count, seed)):
         drawn = draw_phantom(plan, seed + number, height=SIDE, width=SIDE)
         yield Known(drawn.image, f"a {plan.colours[0]} lesion", drawn.mask)
 
 
-def colour_phantoms(count: int, seed: int = 32) -> Iterator[Known]:
+def colour_phantoms(count: int, seed: int = 0) -> Iterator[Known]:
     """Phantoms with two lesions of different colours, each asked for once: two questions per phantom."""
+    seed += COLOURS
     for number in range(count):
         colours = PAIRS[number % len(PAIRS)]
         plan = PhantomPlan("medium", "symmetric", "regular", colours, lesions=2, apart=True)
