@@ -140,7 +140,7 @@ class AbstractMethod(ABC):
 
         Raises: NotSupported if the method does not read texts, or cannot on this text tower; as `explain`.
         """
-        self.check(model, encoded, targets)
+        self._check_asked(model, encoded, targets)
         if not targets:
             return []
         with with_graph():
@@ -174,6 +174,11 @@ class AbstractMethod(ABC):
     @final
     def check(self, model: Explained, encoded: Encoded, targets: Sequence[Target]) -> None:
         """Raise NotSupported, naming what to use instead, unless every target can be answered."""
+        self._check_asked(model, encoded, targets)
+        self._check_support(model.encoder, targets)
+
+    def _check_asked(self, model: Explained, encoded: Encoded, targets: Sequence[Target]) -> None:
+        """All but `support`, which speaks of the image tower and not of the text side of a question."""
         self.check_kinds(targets)
         if encoded.encoder != model.encoder.card.name:
             raise NotSupported(
@@ -188,7 +193,6 @@ class AbstractMethod(ABC):
             )
         if any(target.kind in WORDS for target in targets):
             speaker(model)
-        self._check_support(model.encoder, targets)
 
     @final
     def check_kinds(self, targets: Sequence[Target]) -> None:
