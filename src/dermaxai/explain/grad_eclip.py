@@ -23,7 +23,7 @@ from dermaxai.explain.base import (
 )
 from dermaxai.explain.cam import scalar_names
 from dermaxai.explain.mixed_questions import answer_apart
-from dermaxai.explain.pooling import Heads, Pooled, Weighting, cosine_gradients, open_pooling
+from dermaxai.explain.pooling import Heads, Pooled, Weighting, cosine_gradients, shared_pooling
 from dermaxai.explain.support import SUPPORTED, Support
 from dermaxai.explain.text_side import TEXT_BLOCKS, TextForm, text_grad_eclip
 from dermaxai.explain.word_eclip import ECLIP_LAYER, word_eclip
@@ -121,7 +121,7 @@ class GradEclip(AbstractMethod):
 
     def _of_texts(self, model: Explained, encoded: Encoded, targets: Sequence[Target]) -> Answer:
         directions = text_directions(model.encoder, targets)
-        pooled = open_pooling(model.encoder, encoded.tail_input, heads=self.heads)
+        pooled = shared_pooling(model, encoded, self.heads)
         values = self.contributions(pooled, directions)[:, pooled.first_patch :]
         return Answer(values, scalar_names(model.encoder, targets, "cosine"), self.layer)
 

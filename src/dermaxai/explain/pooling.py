@@ -102,6 +102,13 @@ def open_pooling(
     )
 
 
+def shared_pooling(model: Explained, encoded: Encoded, heads: Heads = "model") -> Pooled:
+    """`open_pooling` of a photo, once for all methods. Raises: as `open_pooling`."""
+    return model.shared.once(
+        encoded, ("pooling", heads), lambda: open_pooling(model.encoder, encoded.tail_input, heads=heads)
+    )
+
+
 def _open_map(encoder: AbstractEncoder, tail_input: Float[Tensor, "tokens width"]) -> Pooled:
     tail = encoder.tail(tail_input.clone()[None].requires_grad_())
     queries, keys, values = tail.pool_queries, tail.pool_keys, tail.pool_values
@@ -145,18 +152,25 @@ def target_layer(model: Explained, encoded: Encoded, targets: Sequence[Target]) 
 
     def make() -> TargetLayer:
         directions = text_directions(model.encoder, targets)
-        return layer_of_directions(model.encoder, encoded, directions)
+        pooled = shared_pooling(model, encoded) if model.encoder.tower.pooling == "class" else None
+        return layer_of_directions(model.encoder, encoded, directions, pooled)
 
     return model.shared.once(encoded, ("similarity layer", tuple(targets)), make)
 
 
 def layer_of_directions(
-    encoder: AbstractEncoder, encoded: Encoded, directions: Float[Tensor, "targets embed"]
+    encoder: AbstractEncoder,
+    encoded: Encoded,
+    directions: Float[Tensor, "targets embed"],
+    pooled: Pooled | None = None,
 ) -> TargetLayer:
-    """`target_layer` for directions in the embedding space; the score is their dot product with it."""
+    """`target_layer` for directions in the embedding space; the score is their dot product with it.
+
+    `pooled`: the opened pooling, where a class token reads and it is there already.
+    """
     pooling, start = encoder.tower.pooling, encoded.tail_input
     if pooling == "class":
-        return _read_by_class_token(encoder, start, directions)
+        return _read_by_class_token(encoder, start, directions, pooled or open_pooling(encoder, start))
     if pooling == "map":
         with torch.no_grad():
             tail = encoder.tail(start.clone()[None])
@@ -179,7 +193,10 @@ def _read_by_patches(
 
 
 def _read_by_class_token(
-    encoder: AbstractEncoder, start: Float[Tensor, "tokens width"], directions: Float[Tensor, "targets embed"]
+    encoder: AbstractEncoder,
+    start: Float[Tensor, "tokens width"],
+    directions: Float[Tensor, "targets embed"],
+    pooled: Pooled,
 ) -> TargetLayer:
     """The closed form: a token changes the class row by its value and its logit, both of rank one per head.
 
@@ -190,7 +207,6 @@ def _read_by_class_token(
     with torch.no_grad():
         normed = parts.norm(start[None])
         query = split_heads(parts.project(normed[:, :1])[0], parts.heads)[0, :, 0]
-    pooled = open_pooling(encoder, start)
     gradients = cosine_gradients(pooled, directions)[:, 0]
     split = gradients.reshape(len(gradients), parts.heads, -1)
     attention, values = pooled.attention[:, 0], pooled.values

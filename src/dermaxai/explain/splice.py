@@ -26,7 +26,7 @@ from dermaxai.explain.concept_dictionary import (
 )
 from dermaxai.explain.grad_eclip import GradEclip
 from dermaxai.explain.image_mean import ImageKind, ImageMean, find_mean
-from dermaxai.explain.pooling import open_pooling
+from dermaxai.explain.pooling import shared_pooling
 from dermaxai.explain.support import DoubtfulMap
 from dermaxai.types import Caption, Concept, ConceptFit, Encoded, Target
 
@@ -185,7 +185,7 @@ class Splice(AbstractMethod):
         for index, target in enumerate(targets):
             if target.against is not None:
                 rows[index] = rows[index] - slopes[self._atom(mixture.dictionary, model, target.against)]
-        pooled = open_pooling(model.encoder, encoded.tail_input)
+        pooled = shared_pooling(model, encoded)
         shares = GradEclip(weighting="attention").contributions(
             pooled, torch.stack(rows).to(pooled.embedding)
         )
