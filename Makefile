@@ -40,7 +40,7 @@ bench: .venv/ready
 	$(OFFLINE) .venv/bin/python -m benchmarks
 
 demo-model: .venv/ready
-	.venv/bin/python -m dermaxai.training recipes/demo.toml --data "$(DATA)" --out "$(OUT)"
+	.venv/bin/python -m dermaxai.embedded recipes/demo.toml --data "$(DATA)" --out "$(OUT)"
 
 .venv/ready: requirements.lock pyproject.toml | .venv/bin/python
 	$(PIP) install --disable-pip-version-check --require-hashes -r requirements.lock

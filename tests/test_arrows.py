@@ -14,7 +14,7 @@ import dermaxai
 
 PACKAGE = Path(dermaxai.__file__).parent
 
-GROUND = {"errors", "registry", "geometry", "types", "settings", "statements", "concepts"}
+GROUND = {"errors", "registry", "geometry", "types", "settings", "statements", "concepts", "vocabulary"}
 PHOTOS = GROUND | {"colour", "metadata", "images"}
 ENCODING = PHOTOS | {"encoders"}
 CAPTIONING = ENCODING | {"captioner"}
@@ -35,8 +35,9 @@ MAY = {
     "geometry": {"errors"},
     "types": {"errors", "geometry"},
     "settings": {"errors", "registry"},
-    "statements": {"types"},
-    "concepts": {"errors", "registry", "types", "statements"},
+    "vocabulary": {"errors", "registry", "types"},
+    "statements": {"errors", "registry", "types", "vocabulary"},
+    "concepts": {"errors", "registry", "types", "statements", "vocabulary"},
     "colour": GROUND,
     "metadata": GROUND,
     "images": GROUND | {"colour", "metadata"},
@@ -54,7 +55,7 @@ MAY = {
     "data": PHOTOS,
     "features": PHOTOS | {"data", "encoders"},
     "training": LEARNING,
-    "train": LEARNING | {"training"},
+    "embedded": LEARNING | {"training"},
     "evaluate": LEARNING | {"training"},
     "study": LEARNING | {"training", "evaluate"},
     "bulk": WHOLE,

@@ -7,11 +7,11 @@ from pathlib import Path
 import pytest
 
 import dermaxai
+from dermaxai.embedded.figures import repeated
+from dermaxai.embedded.strangers import DRAWN, draw_set
 from dermaxai.loading import demo_folder
 from dermaxai.phantom import draw_phantom, sample_plans
 from dermaxai.statements import is_whole, read_facts
-from dermaxai.training.figures import repeated
-from dermaxai.training.strangers import DRAWN, draw_set
 
 RECIPE = tomllib.loads((Path(__file__).parent.parent / "recipes" / "demo.toml").read_text(encoding="utf-8"))
 COUNT = 24

@@ -13,7 +13,8 @@ from typing import Literal
 
 from dermaxai.types import Language
 
-Source = Literal["label", "measurement"]
+Source = Literal["label", "measurement", "metadata", "findings", "author"]
+"""'findings': annotated signs; 'author': written by the publisher or a model of theirs."""
 Slot = Literal["size", "symmetry", "border", "colour", "diagnosis"]
 SLOTS: tuple[Slot, ...] = ("size", "symmetry", "border", "colour", "diagnosis")
 OUTLINE_SLOTS: tuple[Slot, ...] = SLOTS[:3]

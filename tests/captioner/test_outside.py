@@ -20,9 +20,9 @@ from dermaxai.captioner.outside import (
     describe_photo,
     shrink_covariance,
 )
+from dermaxai.embedded.outside import Rate, measure_outside, to_markdown, wilson
+from dermaxai.embedded.strangers import DRAWN, as_photo, draw_set, read_folder
 from dermaxai.errors import SettingError, ShapeError
-from dermaxai.training.outside import Rate, measure_outside, to_markdown, wilson
-from dermaxai.training.strangers import DRAWN, as_photo, draw_set, read_folder
 from dermaxai.types import Encoded
 from tests.captioner import tiny
 

@@ -100,7 +100,7 @@ def byte_pairs(folder):
 
 def space_pieces(folder):
     """Like the demo's: lower case, spaces joined to the word behind, start and end tokens."""
-    from dermaxai.training.tokenizer import train_text_tokenizer
+    from dermaxai.embedded.tokenizer import train_text_tokenizer
 
     train_text_tokenizer(tiny.TEXTS * 3, folder, vocabulary=220, length=60)
 

@@ -8,21 +8,13 @@ site, how the diagnosis was confirmed.
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 
 import numpy as np
 
 from dermaxai.data.appearance import Appearance
-from dermaxai.statements import Facts, Source, wordings_of
+from dermaxai.data.samples import Sentence as Sentence
+from dermaxai.statements import Facts, wordings_of
 from dermaxai.types import Language
-
-
-@dataclass(frozen=True, slots=True)
-class Sentence:
-    """One sentence and the source of the facts in it."""
-
-    text: str
-    source: Source
 
 
 def gather(appearance: Appearance, diagnosis: str | None) -> Facts:

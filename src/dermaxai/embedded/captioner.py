@@ -26,13 +26,13 @@ from dermaxai.captioner import (
 from dermaxai.captioner.agreement import LEAD
 from dermaxai.data.ham10000 import DIAGNOSES
 from dermaxai.data.weak_captions import caption
+from dermaxai.embedded.clip import MEAN, STD
+from dermaxai.embedded.language import LANGUAGES, NAME, PROMPTS
+from dermaxai.embedded.photos import Measured, augment
+from dermaxai.embedded.recipes import check_same, fingerprint
+from dermaxai.embedded.texts import facts_of
 from dermaxai.encoders.base import AbstractEncoder
 from dermaxai.statements import MEASURED_SLOTS, Facts, read_facts
-from dermaxai.training.clip import MEAN, STD
-from dermaxai.training.language import LANGUAGES, NAME, PROMPTS
-from dermaxai.training.photos import Measured, augment
-from dermaxai.training.recipes import check_same, fingerprint
-from dermaxai.training.texts import facts_of
 
 LOG = logging.getLogger(__name__)
 LICENCE = "CC BY-NC 4.0"

@@ -1,6 +1,6 @@
 """Train the embedded default from its recipe.
 
-`python -m dermaxai.training recipes/demo.toml --data DIR --out DIR`
+`python -m dermaxai.embedded recipes/demo.toml --data DIR --out DIR`
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ def main() -> int:
     logging.basicConfig(
         level=logging.INFO, format="%(asctime)s %(message)s", datefmt="%H:%M:%S", stream=sys.stderr
     )
-    from dermaxai.training.demo import train_demo
+    from dermaxai.embedded.demo import train_demo
 
     try:
         train_demo(

@@ -5,7 +5,7 @@ from __future__ import annotations
 import hashlib
 from dataclasses import dataclass
 
-from dermaxai.training.photos import Measured
+from dermaxai.embedded.photos import Measured
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,12 @@ import torch
 from torch.nn import functional
 from transformers import AutoTokenizer
 
+from dermaxai.embedded.clip import encode_short, image_tokens
+from dermaxai.embedded.encoder import EncoderTraining, contrastive
+from dermaxai.embedded.texts import draw_text, fact_vector, facts_of
 from dermaxai.errors import SettingError
 from dermaxai.statements import Facts
-from dermaxai.training.clip import encode_short, image_tokens
-from dermaxai.training.encoder import EncoderTraining, contrastive
-from dermaxai.training.texts import draw_text, fact_vector, facts_of
-from tests.training.conftest import COUNT, RECIPE
+from tests.embedded.conftest import COUNT, RECIPE
 
 TEXTS = (
     "A large asymmetric lesion with an irregular border.",

@@ -7,7 +7,7 @@ from PIL import Image
 from torch.nn import functional
 
 from dermaxai.data.ham10000 import HamRow
-from dermaxai.training.photos import augment, load_measured
+from dermaxai.embedded.photos import augment, load_measured
 from tests.data.drawn import RADIUS, X, Y, comma, disc, paint
 
 
@@ -31,7 +31,7 @@ def test_measured_once_and_kept(folder, monkeypatch):
     assert first.appearances[0].colours[0][0] == "dark brown"
     share = first.masks[0].float().mean() / 255
     assert float(share) == pytest.approx(first.appearances[0].area, abs=2e-3)
-    monkeypatch.setattr("dermaxai.training.photos._measure_one", None)
+    monkeypatch.setattr("dermaxai.embedded.photos._measure_one", None)
     again = load_measured(rows, folder / "cache" / "photos.npz")
     assert again.appearances == first.appearances
     assert torch.equal(again.photos, first.photos)

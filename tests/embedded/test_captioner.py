@@ -9,9 +9,8 @@ import torch
 from dermaxai.captioner.agreement import LEAD
 from dermaxai.captioner.decoder import base_state
 from dermaxai.data.ham10000 import DIAGNOSES
-from dermaxai.errors import SettingError
-from dermaxai.training import captioner as stage
-from dermaxai.training.captioner import (
+from dermaxai.embedded import captioner as stage
+from dermaxai.embedded.captioner import (
     CaptionerRecipe,
     CaptionerTraining,
     Views,
@@ -21,9 +20,10 @@ from dermaxai.training.captioner import (
     own_words,
     score_captions,
 )
-from dermaxai.training.language import LanguageRecipe, train_language
-from tests.training.conftest import COUNT
-from tests.training.test_language import RECIPE as LANGUAGE
+from dermaxai.embedded.language import LanguageRecipe, train_language
+from dermaxai.errors import SettingError
+from tests.embedded.conftest import COUNT
+from tests.embedded.test_language import RECIPE as LANGUAGE
 
 RECIPE = CaptionerRecipe(
     hidden=32,

@@ -4,7 +4,7 @@ import pytest
 import torch
 from torch import nn
 
-from dermaxai.training.muon import ADAM_SIZE, Muon, orthogonalise
+from dermaxai.embedded.muon import ADAM_SIZE, Muon, orthogonalise
 
 
 @pytest.mark.parametrize("shape", [(8, 8), (6, 20), (20, 6), (3, 8, 8)])

@@ -9,10 +9,7 @@ from hypothesis import strategies as st
 
 from dermaxai.data.ham10000 import DIAGNOSES
 from dermaxai.data.weak_captions import caption
-from dermaxai.measure import intervals
-from dermaxai.measure.intervals import interval
-from dermaxai.statements import MEASURED_SLOTS, Facts
-from dermaxai.training.figures import (
+from dermaxai.embedded.figures import (
     REPLACED,
     balanced,
     judge_captions,
@@ -20,7 +17,10 @@ from dermaxai.training.figures import (
     to_markdown,
     write_figures,
 )
-from dermaxai.training.language import draw_facts
+from dermaxai.embedded.language import draw_facts
+from dermaxai.measure import intervals
+from dermaxai.measure.intervals import interval
+from dermaxai.statements import MEASURED_SLOTS, Facts
 
 TRUTH = [draw_facts(np.random.default_rng(seed)) for seed in range(70)]
 TRAIN = [Facts("small", "symmetric", "regular", ("pink",), "nv")] * 3 + TRUTH[:2]

@@ -20,9 +20,9 @@ from dermaxai.captioner.config import LanguagePrompt
 from dermaxai.captioner.decoder import T5Base, load_t5, save_t5
 from dermaxai.captioner.prompts import IGNORED, Prompts
 from dermaxai.data.weak_captions import caption
+from dermaxai.embedded.recipes import check_same, fingerprint
+from dermaxai.embedded.tokenizer import train_decoder_tokenizer
 from dermaxai.statements import TERMS, Facts, Slot
-from dermaxai.training.recipes import check_same, fingerprint
-from dermaxai.training.tokenizer import train_decoder_tokenizer
 from dermaxai.types import Language
 
 LOG = logging.getLogger(__name__)

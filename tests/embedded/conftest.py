@@ -10,10 +10,10 @@ import torch
 from dermaxai.data.appearance import Appearance
 from dermaxai.data.ham10000 import DIAGNOSES, HamRow
 from dermaxai.data.weak_captions import caption, gather
-from dermaxai.training.encoder import EncoderTraining
-from dermaxai.training.photos import MASK_SIDE, Measured
-from dermaxai.training.recipes import EncoderRecipe, Phase
-from dermaxai.training.tokenizer import train_text_tokenizer
+from dermaxai.embedded.encoder import EncoderTraining
+from dermaxai.embedded.photos import MASK_SIDE, Measured
+from dermaxai.embedded.recipes import EncoderRecipe, Phase
+from dermaxai.embedded.tokenizer import train_text_tokenizer
 from tests.data.drawn import BROWN, disc, paint
 
 COUNT = 12

@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dermaxai.data.ham10000 import HamRow
+from dermaxai.embedded.captioner import CaptionerRecipe
+from dermaxai.embedded.language import LanguageRecipe
+from dermaxai.embedded.photos import Measured
+from dermaxai.embedded.recipes import EncoderRecipe, read_recipe, read_stage
+from dermaxai.embedded.splits import split_by_lesion
 from dermaxai.errors import SettingError
-from dermaxai.training.captioner import CaptionerRecipe
-from dermaxai.training.language import LanguageRecipe
-from dermaxai.training.photos import Measured
-from dermaxai.training.recipes import EncoderRecipe, read_recipe, read_stage
-from dermaxai.training.splits import split_by_lesion
 
 RECIPE = Path(__file__).parents[2] / "recipes" / "demo.toml"
 

@@ -1,6 +1,6 @@
 """Where the embedded model's maps lie: share of positive energy inside the lesion, against the lesion's area.
 
-`python -m dermaxai.training.maps [MODEL] [--phantoms 40] [--data HAM10000 --test-ids FILE --photos 60]`
+`python -m dermaxai.embedded.maps [MODEL] [--phantoms 40] [--data HAM10000 --test-ids FILE --photos 60]`
 prints Markdown for the model card. On phantoms the mask is known exactly; on photos it is the measured one.
 A map without positive energy counts as one that has none inside.
 """

@@ -14,9 +14,7 @@ from dermaxai.captioner import FrozenWatch, T5Base, load_captioner, save_caption
 from dermaxai.captioner.checkpoint import Packing
 from dermaxai.data.ham10000 import read_ham10000
 from dermaxai.data.weak_captions import caption, gather
-from dermaxai.encoders import load_encoder
-from dermaxai.pipeline import load
-from dermaxai.training.captioner import (
+from dermaxai.embedded.captioner import (
     LICENCE,
     CaptionerRecipe,
     CaptionerTraining,
@@ -24,16 +22,18 @@ from dermaxai.training.captioner import (
     encode_views,
     mean_patches,
 )
-from dermaxai.training.encoder import EncoderTraining
-from dermaxai.training.figures import measure_captions, measure_zero_shot, write_figures
-from dermaxai.training.language import LanguageRecipe, train_language
-from dermaxai.training.maps import map_figures
-from dermaxai.training.outside import fit_outside, known_sets, measure_outside, to_markdown
-from dermaxai.training.photos import Measured, load_measured
-from dermaxai.training.recipes import EncoderRecipe, read_recipe, read_stage
-from dermaxai.training.splits import Split as Split
-from dermaxai.training.splits import split_by_lesion
-from dermaxai.training.tokenizer import train_text_tokenizer
+from dermaxai.embedded.encoder import EncoderTraining
+from dermaxai.embedded.figures import measure_captions, measure_zero_shot, write_figures
+from dermaxai.embedded.language import LanguageRecipe, train_language
+from dermaxai.embedded.maps import map_figures
+from dermaxai.embedded.outside import fit_outside, known_sets, measure_outside, to_markdown
+from dermaxai.embedded.photos import Measured, load_measured
+from dermaxai.embedded.recipes import EncoderRecipe, read_recipe, read_stage
+from dermaxai.embedded.splits import Split as Split
+from dermaxai.embedded.splits import split_by_lesion
+from dermaxai.embedded.tokenizer import train_text_tokenizer
+from dermaxai.encoders import load_encoder
+from dermaxai.pipeline import load
 
 LOG = logging.getLogger(__name__)
 PHANTOMS = 40

@@ -16,7 +16,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 from torch.nn import functional
 
-from dermaxai.training.recipes import EncoderRecipe
+from dermaxai.embedded.recipes import EncoderRecipe
 
 SIZE = 224
 """Side of the deployed photo, pixels."""

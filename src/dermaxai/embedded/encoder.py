@@ -24,11 +24,11 @@ from transformers import AutoTokenizer
 
 from dermaxai.data.appearance import PALETTE
 from dermaxai.data.ham10000 import DIAGNOSES
-from dermaxai.training.clip import MEAN, PATCH, STD, build_clip, encode_short, export, image_tokens
-from dermaxai.training.muon import Muon
-from dermaxai.training.photos import Measured, augment
-from dermaxai.training.recipes import EncoderRecipe, Phase, check_same, fingerprint
-from dermaxai.training.texts import draw_text, fact_vector, facts_of
+from dermaxai.embedded.clip import MEAN, PATCH, STD, build_clip, encode_short, export, image_tokens
+from dermaxai.embedded.muon import Muon
+from dermaxai.embedded.photos import Measured, augment
+from dermaxai.embedded.recipes import EncoderRecipe, Phase, check_same, fingerprint
+from dermaxai.embedded.texts import draw_text, fact_vector, facts_of
 
 LOG = logging.getLogger(__name__)
 

@@ -1,6 +1,6 @@
 """The rule for photos outside what the model knows: fitted on the training photos, measured on strangers.
 
-`python -m dermaxai.training.outside MODEL --data DIR --test-ids FILE [--inside NAME=DIR] [--outside N=DIR]`
+`python -m dermaxai.embedded.outside MODEL --data DIR --test-ids FILE [--inside NAME=DIR] [--outside N=DIR]`
 prints the error rates of a trained model as Markdown.
 """
 
@@ -18,12 +18,12 @@ import torch
 
 from dermaxai.captioner.outside import OutsideRule, Samples, describe
 from dermaxai.data.ham10000 import read_ham10000
+from dermaxai.embedded.photos import Measured, load_measured
+from dermaxai.embedded.splits import Split, split_by_lesion
+from dermaxai.embedded.strangers import DRAWN, as_photo, draw_set, read_folder
 from dermaxai.encoders.base import AbstractEncoder
 from dermaxai.errors import DermaXAIError, SettingError
 from dermaxai.phantom import draw_phantom, sample_plans
-from dermaxai.training.photos import Measured, load_measured
-from dermaxai.training.splits import Split, split_by_lesion
-from dermaxai.training.strangers import DRAWN, as_photo, draw_set, read_folder
 from dermaxai.types import SkinImage
 
 LOG = logging.getLogger(__name__)

@@ -6,10 +6,8 @@ import numpy as np
 import pytest
 import torch
 
-from dermaxai.errors import SettingError
-from dermaxai.statements import SLOTS, TERMS, Facts, is_whole
-from dermaxai.training.captioner import caption
-from dermaxai.training.language import (
+from dermaxai.embedded.captioner import caption
+from dermaxai.embedded.language import (
     LANGUAGES,
     PROMPTS,
     LanguageRecipe,
@@ -17,6 +15,8 @@ from dermaxai.training.language import (
     keywords,
     train_language,
 )
+from dermaxai.errors import SettingError
+from dermaxai.statements import SLOTS, TERMS, Facts, is_whole
 
 RECIPE = LanguageRecipe(
     width=32, inner=32, encoder_layers=1, decoder_layers=1, heads=2, vocabulary=300, steps=2, batch=4
@@ -31,7 +31,7 @@ def folder(tmp_path_factory):
 
 
 def test_trained_once_then_loaded(folder, monkeypatch):
-    monkeypatch.setattr("dermaxai.training.language._loss", None)
+    monkeypatch.setattr("dermaxai.embedded.language._loss", None)
     one, other = train_language(RECIPE, folder), train_language(RECIPE, folder)
     assert one.width == 32
     assert all(
