@@ -76,7 +76,7 @@ class DatasetFolder:
     def label(self, dataset: str, column: str, text: str, place: str) -> Label | None:
         """What a publisher's label stands for; None (and a fault) where no table maps it.
 
-        The row is then skipped unless `keep_unknown`: `if label is None and not folder.keep_unknown: continue`.
+        The row is then skipped unless `keep_unknown` is set.
         """
         known = labels(dataset)[column]
         found = known.get(text) or _squeezed(dataset, column).get(_squeeze(text))
