@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import math
+from bisect import bisect_left
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
 from functools import cached_property
+from itertools import islice, takewhile
 from pathlib import Path
 from typing import Literal, final
 
@@ -141,9 +143,15 @@ class PhotoIndex:
         return next(iter(self._stems.get(stem.casefold(), [])), None)
 
     def starting(self, stem: str) -> list[Path]:
-        """All whose stem begins with `stem`."""
+        """All whose stem begins with `stem`, in alphabetical order of their stems."""
         key = stem.casefold()
-        return [path for name, paths in self._stems.items() if name.startswith(key) for path in paths]
+        first = bisect_left(self._sorted, key)
+        near = takewhile(lambda name: name.startswith(key), islice(self._sorted, first, None))
+        return [path for name in near for path in self._stems[name]]
+
+    @cached_property
+    def _sorted(self) -> list[str]:
+        return sorted(self._stems)
 
 
 def known(text: str | None) -> str | None:

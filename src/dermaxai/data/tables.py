@@ -5,6 +5,7 @@ from __future__ import annotations
 import csv
 import io
 from collections.abc import Iterator, Sequence
+from itertools import islice
 from pathlib import Path
 
 from dermaxai.data.reading import ReadTable, Row
@@ -13,37 +14,39 @@ from dermaxai.errors import DataError, MissingExtra
 csv.field_size_limit(10_000_000)
 
 
-def read_table(path: Path, *, sheet: str | None = None) -> ReadTable:
+def read_table(path: Path, *, sheet: str | None = None, header_line: int = 1) -> ReadTable:
     """A table from .csv, .tab, .tsv, .xlsx or a file without ending; rows are read as they are asked for.
 
     Text is UTF-8 (with or without mark), else Windows-1252. An empty header cell is called '_unnamed_var',
     as Redivis calls it. Cells are text: whole numbers of a spreadsheet have no decimal point.
+    Args: header_line, 2 where a title stands above the header.
     Raises: DataError for what is no table, MissingExtra for a spreadsheet without openpyxl.
     """
     if path.suffix.lower() == ".xlsx":
-        return _read_sheet(path, sheet)
+        return _read_sheet(path, sheet, header_line)
     text = _decode(path)
-    head = text.partition("\n")[0]
+    head = text.partition("\n")[0] if header_line == 1 else text[:10_000]
     delimiter = max(",\t;", key=head.count)
     lines = csv.reader(io.StringIO(text, newline=""), delimiter=delimiter)
     try:
-        columns = _header(next(lines))
+        columns = _header(next(islice(lines, header_line - 1, None)))
     except (StopIteration, csv.Error):
         raise DataError(
             f"{path.name} is empty or no table.", hint="Get the publisher's file again."
         ) from None
-    return ReadTable(path, columns, _CsvRows(path.name, columns, text, delimiter))
+    return ReadTable(path, columns, _CsvRows(path.name, columns, text, delimiter, header_line))
 
 
 class _CsvRows:
     """Rows that can be gone through again and again."""
 
-    def __init__(self, name: str, columns: tuple[str, ...], text: str, delimiter: str) -> None:
+    def __init__(self, name: str, columns: tuple[str, ...], text: str, delimiter: str, header: int) -> None:
         self._name, self._columns, self._text, self._delimiter = name, columns, text, delimiter
+        self._header = header
 
     def __iter__(self) -> Iterator[Row]:
         lines = csv.reader(io.StringIO(self._text, newline=""), delimiter=self._delimiter)
-        next(lines)
+        next(islice(lines, self._header - 1, None))
         try:
             for cells in lines:
                 if any(cells):
@@ -67,7 +70,7 @@ def _decode(path: Path) -> str:
         return data.decode("cp1252", errors="replace")
 
 
-def _read_sheet(path: Path, sheet: str | None) -> ReadTable:
+def _read_sheet(path: Path, sheet: str | None, header_line: int) -> ReadTable:
     try:
         from openpyxl import load_workbook
     except ImportError:
@@ -83,11 +86,11 @@ def _read_sheet(path: Path, sheet: str | None) -> ReadTable:
     if sheet is not None and sheet not in book.sheetnames:
         raise DataError(f"{path.name} has no sheet '{sheet}'; it has {', '.join(book.sheetnames)}.")
     page = book[sheet] if sheet else book.worksheets[0]
-    lines = page.iter_rows(values_only=True)
+    lines = page.iter_rows(min_row=header_line, values_only=True)
     columns = _header(next(lines, ()))
     rows = [
         Row(dict(zip(columns, map(_cell, cells), strict=False)), f"{path.name}, line {number}")
-        for number, cells in enumerate(lines, 2)
+        for number, cells in enumerate(lines, header_line + 1)
         if any(cell is not None for cell in cells)
     ]
     book.close()
