@@ -115,7 +115,8 @@ class CaptionerConfig:
     max_tokens: int = 96
     """Longest caption, end token included."""
     tables: Mapping[str, Any] = field(default_factory=dict)
-    """JSON-able extras of a trained model: calibration, gate thresholds, training figures."""
+    """JSON-able extras of a trained model: calibration, gate thresholds, training figures; 'templates' lists
+    languages that are composed from the facts of the English caption (`captioner.templates`)."""
 
     @property
     def encoder_width(self) -> int:

@@ -20,6 +20,7 @@ from dermaxai.captioner.outside import OutsideRule
 from dermaxai.captioner.prompts import IGNORED, Prompts, TextBatch
 from dermaxai.captioner.qformer import Bridge
 from dermaxai.captioner.search import Hypothesis, Limits, Start, bans, beam, greedy, head
+from dermaxai.captioner.templates import composed_languages, retell, written_in
 from dermaxai.captioner.words import decode, words_of
 from dermaxai.errors import NotSupported, SettingError, ShapeError, WeightsMismatch
 from dermaxai.types import Caption, Encoded, Language
@@ -44,13 +45,15 @@ class Captioner(nn.Module):
                 f"The bridge writes vectors {config.bridge.output_width} wide, "
                 f"T5 '{base.source}' reads {base.width}."
             )
+        # A table that cannot work is refused here, not at the first photo.
+        composed_languages(config)
         self.config = config
         self.base_sha256 = base.sha256
         self.statistics: dict[str, Tensor] = {}
         """What the training photos looked like, by name; stored with the weights, never trained."""
         self.t5 = base.model
         self.tokenizer = base.tokenizer
-        self.prompts = _prompts(config, base)
+        self.prompts = Prompts.of(config, base)
         self.adapters = Adapters(base.model)
         with torch.random.fork_rng(devices=[]):
             torch.manual_seed(seed)
@@ -73,8 +76,8 @@ class Captioner(nn.Module):
 
     @property
     def languages(self) -> tuple[str, ...]:
-        """What it can write."""
-        return tuple(self.config.languages)
+        """What it can write, and what is composed from what it writes (`captioner.templates`)."""
+        return (*self.config.languages, *composed_languages(self.config))
 
     @property
     def mean_patches(self) -> Float[Tensor, "n width"] | None:
@@ -122,9 +125,15 @@ class Captioner(nn.Module):
         beams: int = 1,
         banned: Sequence[str] | None = None,
     ) -> list[Caption]:
-        """As `describe`, for patches from a feature cache."""
+        """As `describe`, for patches from a feature cache.
+
+        In a composed language the English caption is retold, so `banned` are beginnings of English words.
+        """
         if beams < 1:
             raise SettingError(f"beams must be at least 1, not {beams}.")
+        if (written := written_in(self.config, language)) != language:
+            found = self.describe_patches(patches, written, beams=beams, banned=banned)
+            return [retell(caption, language) for caption in found]
         allowed = bans(banned, self.tokenizer) if banned else None
         limits = Limits(
             self.prompts.end, self.config.max_tokens, self.prompts.forbidden().to(self.device), allowed
@@ -170,6 +179,8 @@ class Captioner(nn.Module):
         self, patches: Float[Tensor, "batch n width"], text: str | Sequence[int], language: Language = "en"
     ) -> list[Caption]:
         """As `score`: one text, each of several images; for instance an image and the mean image."""
+        if (written := written_in(self.config, language)) != language:
+            return [retell(one, language) for one in self.score_patches(patches, text, written)]
         ids = self.prompts.pieces(text) if isinstance(text, str) else tuple(text)
         tokens = torch.tensor([ids], device=self.device).expand(len(patches), -1)
         with self._still():
@@ -208,6 +219,7 @@ class Captioner(nn.Module):
         language: str = "en",
     ) -> Float[Tensor, "texts length pieces"]:
         """As `logits`, from what `read` gave; differentiable in `queries`."""
+        language = written_in(self.config, language)
         memory, mask = self._memory(queries, [language] * len(queries))
         prefix = torch.tensor([self.prompts.prefix(language)], device=token_ids.device)
         inputs = torch.cat([prefix.expand(len(token_ids), -1), token_ids[:, :-1]], 1)
@@ -314,18 +326,6 @@ class Captioner(nn.Module):
                     hint="Encode it with the captioner's own encoder.",
                 )
         return torch.stack([photo.patches for photo in photos])
-
-
-def _prompts(config: CaptionerConfig, base: T5Base) -> Prompts:
-    table = base.model.config
-    end = base.tokenizer.eos_token_id if base.tokenizer.eos_token_id is not None else table.eos_token_id
-    return Prompts(
-        base.tokenizer,
-        config.languages,
-        start=table.decoder_start_token_id,
-        end=end,
-        pieces=base.model.lm_head.weight.shape[0],
-    )
 
 
 def _better(one: Hypothesis, other: Hypothesis | None, limits: Limits) -> Hypothesis:

@@ -2,22 +2,26 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING, final
+from typing import TYPE_CHECKING, Self, final
 
 import torch
 from jaxtyping import Int
 from torch import Tensor
 
-from dermaxai.captioner.config import LanguagePrompt
+from dermaxai.captioner.config import CaptionerConfig, LanguagePrompt
 from dermaxai.errors import NotSupported, SettingError, UsageError
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
 
+    from dermaxai.captioner.decoder import T5Base
+
 IGNORED = -100
 """Label of positions that do not count in the loss."""
+_CYRILLIC = re.compile("[а-яё]", re.IGNORECASE)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -62,6 +66,14 @@ class Prompts:
         self._prefix = {name: self._prefix_of(name, prompt) for name, prompt in languages.items()}
         self._prompt = {name: self._plain(prompt.encoder_prompt) for name, prompt in languages.items()}
 
+    @classmethod
+    def of(cls, config: CaptionerConfig, base: T5Base) -> Self:
+        """As a captioner of this config and T5 needs them."""
+        table, tokenizer = base.model.config, base.tokenizer
+        end = tokenizer.eos_token_id if tokenizer.eos_token_id is not None else table.eos_token_id
+        pieces = base.model.lm_head.weight.shape[0]
+        return cls(tokenizer, config.languages, start=table.decoder_start_token_id, end=end, pieces=pieces)
+
     @property
     def has_encoder_prompts(self) -> bool:
         """Whether any language is chosen by a text in front of the queries."""
@@ -85,6 +97,11 @@ class Prompts:
         ids = self._plain(text)
         if not ids:
             raise UsageError("There is no text to score.")
+        if "ru" not in self._languages and _CYRILLIC.search(text):
+            raise NotSupported(
+                f"The decoder writes {', '.join(self._languages)}, so it cannot judge '{text}'.",
+                hint="Ask about the words of its own caption, in its own language.",
+            )
         if self.tokenizer.unk_token_id in ids or self._special.intersection(ids):
             raise NotSupported(
                 f"The decoder's tokenizer cannot spell '{text}'.",

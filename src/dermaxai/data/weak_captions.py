@@ -16,6 +16,9 @@ from dermaxai.data.samples import Sentence as Sentence
 from dermaxai.statements import Facts, wordings_of
 from dermaxai.types import Language
 
+MOST_COLOURS = 2
+"""Of the measured colours, in one caption."""
+
 
 def gather(appearance: Appearance, diagnosis: str | None) -> Facts:
     """Facts of one photo: measured ones only where the outline is to be trusted; at most two colours."""
@@ -25,7 +28,7 @@ def gather(appearance: Appearance, diagnosis: str | None) -> Facts:
         appearance.size,
         appearance.symmetry,
         appearance.border,
-        tuple(name for name, _ in appearance.colours[:2]),
+        tuple(name for name, _ in appearance.colours[:MOST_COLOURS]),
         diagnosis,
     )
 
@@ -40,10 +43,12 @@ def compose(facts: Facts, language: Language, generator: np.random.Generator | N
     measurement: The colour is dark brown and red.
     label: Possible diagnosis: melanoma.
     """
-    return [Sentence(_pick(options, generator), source) for options, source in wordings_of(facts, language)]
+    return [
+        Sentence(draw_wording(options, generator), source) for options, source in wordings_of(facts, language)
+    ]
 
 
-def _pick(options: Sequence[str], generator: np.random.Generator | None) -> str:
+def draw_wording(options: Sequence[str], generator: np.random.Generator | None) -> str:
     """The plainest wording most often, the others more and more rarely."""
     if generator is None:
         return options[0]

@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from dermaxai.errors import UsageError
+from dermaxai.errors import NotSupported, UsageError
 from dermaxai.explain.articles import decided_tokens, first_of, with_article
 from dermaxai.explain.base import Explained, speaker, watching, without_dropout
 from dermaxai.explain.pooling import TargetLayer
@@ -51,6 +51,11 @@ def ask(captioner: Captioner, caption: Caption, targets: Sequence[Target]) -> Qu
         said = said_words(caption, target)
         chosen.append([(0, place, 1.0) for index in said for place in decided_tokens(caption, index)])
         if target.against is not None:
+            if caption.language not in captioner.config.languages:
+                raise NotSupported(
+                    f"Words in '{caption.language}' are composed here, not written by the decoder.",
+                    hint="Compare words of the English caption.",
+                )
             if not chosen[-1]:
                 raise UsageError(
                     f"'{target.text}' is decided by the word after it, so nothing can be compared with it.",
