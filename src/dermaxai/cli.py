@@ -15,6 +15,7 @@ from dermaxai.commands.console import complain, prepare_streams, say
 from dermaxai.commands.describing import describe
 from dermaxai.commands.doctor import doctor
 from dermaxai.commands.explaining import contrast, explain, query, report
+from dermaxai.commands.features import features
 from dermaxai.commands.models import fetch, methods, models
 from dermaxai.commands.phantoms import phantom
 from dermaxai.errors import DataError, DermaXAIError
@@ -76,6 +77,7 @@ for command in (explain, describe, query, contrast, concepts, report, methods, d
     app.command()(command)
 app.command("concepts-mean")(concepts_mean)
 app.add_typer(models, name="models")
+app.add_typer(features, name="features")
 
 
 def main() -> None:

@@ -157,7 +157,8 @@ def test_a_template_s_own_word_has_an_empty_map(demo, photo):
     assert not case.maps[0].values.any()
 
 
-def test_a_russian_rival_is_refused(demo, photo):
+@pytest.mark.parametrize("rival", ["красное", "red"])
+def test_rivals_of_composed_words_are_refused(demo, photo, rival):
     case = demo.describe(photo, "ru")[0]
-    with pytest.raises(NotSupported, match="own language"):
-        demo.contrast(case, case.caption.words[1].text, "красное")
+    with pytest.raises(NotSupported, match="composed here"):
+        demo.contrast(case, case.caption.words[1].text, rival)

@@ -5,7 +5,7 @@ from __future__ import annotations
 import functools
 import inspect
 from collections.abc import Callable
-from dataclasses import dataclass, fields
+from dataclasses import dataclass, fields, is_dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal, cast
 
@@ -145,14 +145,11 @@ class PhotoKind:
     about: Annotated[str, typer.Option(help="Which photos, in words; kept in the file.")] = ""
 
 
-GROUPS: tuple[type, ...] = (Choice, Style, CaseStyle, Asked, PhotoKind)
-
-
 def grouped(command: Callable[..., None]) -> Callable[..., None]:
-    """Let parameters of type `Choice` and `Style` stand for the options that are their fields."""
+    """Let parameters that are dataclasses stand for the options that are their fields."""
     shape = inspect.signature(command, eval_str=True)
     groups = {
-        name: entry.annotation for name, entry in shape.parameters.items() if entry.annotation in GROUPS
+        name: entry.annotation for name, entry in shape.parameters.items() if is_dataclass(entry.annotation)
     }
 
     @functools.wraps(command)

@@ -1,4 +1,4 @@
-"""Training photos in memory, measured once; augmentation that keeps every stated fact true."""
+"""Training photos in memory, measured once."""
 
 from __future__ import annotations
 
@@ -14,14 +14,13 @@ import torch
 from jaxtyping import Float, UInt8
 from PIL import Image
 from torch import Tensor
-from torch.nn import functional
 
 from dermaxai.data.appearance import FRAME, PALETTE, Appearance, measure, segment, to_frame
 from dermaxai.data.ham10000 import HamRow
+from dermaxai.features.views import MASK_SIDE as MASK_SIDE
+from dermaxai.features.views import augment as augment
 
 LOG = logging.getLogger(__name__)
-MASK_SIDE = 56
-"""Cells of the stored lesion coverage, along each side."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -102,43 +101,3 @@ def _unpack(numbers: Float[np.ndarray, "5"], shares: Float[np.ndarray, "7"]) -> 
     stated = sorted(named, key=lambda colour: -colour[1])
     area, asymmetry, irregularity, contrast, touches = map(float, numbers)
     return Appearance(area, asymmetry, irregularity, tuple(stated), contrast, touches)
-
-
-def augment(
-    photos: UInt8[Tensor, "b 3 s s"], masks: UInt8[Tensor, "b 56 56"], generator: torch.Generator
-) -> tuple[Float[Tensor, "b 3 s s"], Float[Tensor, "b 56 56"]]:
-    """Random turns, mirrors, zoom and shifts of photo and mask alike, then light and colour gains.
-
-    Returns pixels in [0, 1] and the moved lesion coverage in [0, 1], from which the size word is read again.
-    """
-    count = len(photos)
-
-    def draw(low: float, high: float) -> Float[Tensor, "b"]:
-        return torch.rand(count, generator=generator) * (high - low) + low
-
-    angle = draw(-0.35, 0.35) + torch.randint(4, (count,), generator=generator) * (torch.pi / 2)
-    mirror = torch.randint(2, (count,), generator=generator) * 2.0 - 1
-    zoom = draw(0.72, 1.06)
-    cosine, sine = torch.cos(angle) * zoom, torch.sin(angle) * zoom
-    matrix = torch.stack(
-        [
-            torch.stack([cosine * mirror, -sine, draw(-0.1, 0.1)], dim=1),
-            torch.stack([sine * mirror, cosine, draw(-0.1, 0.1)], dim=1),
-        ],
-        dim=1,
-    )
-    pixels = _move(photos.float() / 255, matrix)
-    coverage = _move(masks[:, None].float() / 255, matrix)[:, 0]
-    gain = draw(0.75, 1.25)[:, None, None, None] * (
-        1 + 0.1 * torch.randn(count, 3, 1, 1, generator=generator)
-    )
-    mean = pixels.mean(dim=(1, 2, 3), keepdim=True)
-    contrast = draw(0.75, 1.3)[:, None, None, None]
-    grey = pixels.mean(dim=1, keepdim=True)
-    pixels = grey + (pixels - grey) * draw(0.7, 1.3)[:, None, None, None]
-    return (((pixels - mean) * contrast + mean) * gain).clamp(0, 1), coverage
-
-
-def _move(planes: Float[Tensor, "b c s s"], matrix: Float[Tensor, "b 2 3"]) -> Float[Tensor, "b c s s"]:
-    grid = functional.affine_grid(matrix, list(planes.shape), align_corners=False)
-    return functional.grid_sample(planes, grid, padding_mode="reflection", align_corners=False)
