@@ -12,12 +12,14 @@ from typer.core import TyperGroup
 
 from dermaxai.commands.concepts import concepts, concepts_mean
 from dermaxai.commands.console import complain, prepare_streams, say
+from dermaxai.commands.data import data
 from dermaxai.commands.describing import describe
 from dermaxai.commands.doctor import doctor
 from dermaxai.commands.explaining import contrast, explain, query, report
 from dermaxai.commands.features import features
 from dermaxai.commands.models import fetch, methods, models
 from dermaxai.commands.phantoms import phantom
+from dermaxai.commands.training import train, validate
 from dermaxai.errors import DataError, DermaXAIError
 
 
@@ -73,10 +75,13 @@ def root(
     """Options before the command."""
 
 
-for command in (explain, describe, query, contrast, concepts, report, methods, doctor, fetch, phantom):
+OF_PHOTOS = (explain, describe, query, contrast, concepts, report)
+OF_MODELS = (train, validate, methods, doctor, fetch, phantom)
+for command in (*OF_PHOTOS, *OF_MODELS):
     app.command()(command)
 app.command("concepts-mean")(concepts_mean)
 app.add_typer(models, name="models")
+app.add_typer(data, name="data")
 app.add_typer(features, name="features")
 
 

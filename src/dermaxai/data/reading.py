@@ -22,7 +22,9 @@ FaultKind = Literal[
     "repeated photo",
     "repeated id",
     "count",
+    "left out",
 ]
+"""'left out': rows that the publisher says not to use; told, but no fault of the download."""
 PHOTO_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
 MISSING = frozenset({"", "unknown", "unk", "n/a", "na", "nan", "none", "null", "-"})
 """Spellings of 'not told', lower case."""

@@ -52,7 +52,7 @@ def test_rows(tmp_path):
 @pytest.mark.parametrize(
     ("row", "kind", "message"),
     [
-        (f"{D},2,2,melanoma,malignant melanoma,malignant,3 Wrongly labelled,,", "broken row", "Wrongly lab"),
+        (f"{D},2,2,melanoma,malignant melanoma,malignant,3 Wrongly labelled,,", "left out", "Wrongly lab"),
         (f"{D},7,2,melanoma,malignant melanoma,malignant,,,", "broken row", "fitzpatrick_scale='7'"),
         (f"{D},2,2,melanoma,malignant melanoma,perhaps,,,", "broken row", "three_partition_label='perhaps'"),
         ("deadbeef,2,2,melanoma,malignant melanoma,malignant,,,", "broken row", "md5hash='deadbeef'"),
@@ -101,7 +101,7 @@ def test_real_table():
     folder = DatasetFolder(TABLE.parent)
     samples = list(read(folder))
     assert len(samples) == 16_577 - 17
-    assert Counter(fault.kind for fault in folder.faults) == {"broken row": 17}
+    assert Counter(fault.kind for fault in folder.faults) == {"left out": 17}
     assert len({sample.label for sample in samples}) == 114
     assert sum(sample.skin_type is None for sample in samples) == 565
     kept = {sample.diagnosis for sample in samples if sample.source_malignancy}

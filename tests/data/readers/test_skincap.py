@@ -128,7 +128,7 @@ def test_flagged_rows_are_left_out_and_counted(tmp_path):
     write_csv(tmp_path, record(*PSORIASIS, **{FLAG: 1}), record(*MELANOMA))
     folder = DatasetFolder(tmp_path)
     assert [sample.id for sample in read(folder)] == ["skincap/3999"]
-    assert [(fault.kind, fault.place) for fault in folder.faults] == [("count", CSV)]
+    assert [(fault.kind, fault.place) for fault in folder.faults] == [("left out", CSV)]
 
 
 @pytest.mark.parametrize(

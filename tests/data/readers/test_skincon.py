@@ -54,7 +54,7 @@ def test_flagged_rows_are_left_out_and_counted_once(tmp_path, name):
     folder = DatasetFolder(tmp_path)
     assert [sample.id for sample in read(folder)] == ["skincon/000002", "skincon/000004"]
     (fault,) = folder.faults
-    assert (fault.kind, fault.place) == ("count", name)
+    assert (fault.kind, fault.place) == ("left out", name)
     assert fault.message.startswith("3 of 5 rows")
 
 

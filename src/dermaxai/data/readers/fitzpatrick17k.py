@@ -36,7 +36,8 @@ def _read_row(folder: DatasetFolder, row: Row) -> Sample | None:
     if not MD5.fullmatch(md5):
         raise ValueError(f"md5hash={row['md5hash']!r} is no md5 sum")
     if row["qc"] == WRONG:
-        raise ValueError(f"qc says {WRONG!r}")
+        folder.report("left out", row.place, f"qc says {WRONG!r}.")
+        return None
     skin_type = read_skin_type(row["fitzpatrick_scale"])
     told = read_three_partition(row["three_partition_label"])
     label = folder.label("fitzpatrick17k", "label", row["label"], row.place)

@@ -76,7 +76,7 @@ def considered(folder: DatasetFolder, table: ReadTable) -> Iterator[Row]:
             yield row
     if left_out:
         folder.report(
-            "count", table.path.name, f"{left_out} of {total} rows are marked '{FLAG}' and left out."
+            "left out", table.path.name, f"{left_out} of {total} rows are marked '{FLAG}' and left out."
         )
 
 
