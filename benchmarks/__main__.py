@@ -1,6 +1,6 @@
 """All benchmarks, one after the other."""
 
-from benchmarks import convis, explain, memory, photo, splice
+from benchmarks import convis, explain, kill_cache, manifest, memory, photo, splice, train
 
 if __name__ == "__main__":
     photo.main()
@@ -8,3 +8,6 @@ if __name__ == "__main__":
     explain.main()
     splice.main()
     convis.main()
+    manifest.main()
+    kill_cache.main()
+    train.main()

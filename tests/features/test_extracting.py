@@ -257,7 +257,7 @@ def test_photos_of_a_manifest():
         for name, found in (("a", None), ("b", trusted), ("c", faint))
     ]
     manifest = SimpleNamespace(
-        rows=lambda: np.array([2, 1, 0]), samples=lambda rows: [entries[row] for row in rows]
+        rows=lambda unique: np.array([2, 1, 0]), samples=lambda rows: [entries[row] for row in rows]
     )
     found = list(photos_of(manifest))
     assert [(photo.id, photo.measured) for photo in found] == [

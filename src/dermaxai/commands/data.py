@@ -20,6 +20,7 @@ from dermaxai.commands.data_show import (
     say_sample,
 )
 from dermaxai.commands.options import JsonOption
+from dermaxai.commands.shards import shards
 from dermaxai.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -203,5 +204,5 @@ def _collections(card: DatasetCard, asked: list[int], limit: int) -> list[int]:
     return asked or list(card.collections)
 
 
-for command in (check, build, stats, unpack):
+for command in (check, build, stats, shards, unpack):
     data.command()(command)

@@ -94,11 +94,18 @@ Progress = Callable[[int, int], None]
 
 
 def photos_of(manifest: Manifest, limit: int | None = None) -> Iterator[Photo]:
-    """The photos of a manifest, the first `limit` if given; those with a trusted outline are `measured`."""
-    rows = manifest.rows()[:limit]
+    """The files of a manifest, the first `limit` if given; those with a trusted outline are `measured`.
+
+    A photo that two datasets ship as two files is encoded twice: a training may know either.
+    """
+    rows = manifest.rows(unique=False)[:limit]
+    known: set[str] = set()
     for start in range(0, len(rows), _AT_ONCE):
         for entry in manifest.samples(rows[start : start + _AT_ONCE]):
             sample, appearance = entry.sample, entry.appearance
+            if sample.sha256 and sample.sha256 in known:
+                continue
+            known.add(sample.sha256)
             trusted = appearance is not None and appearance.trusted
             yield Photo(sample.path, sample.sha256, trusted, sample.id)
 
