@@ -148,8 +148,10 @@ class PhotoKind:
 def grouped(command: Callable[..., None]) -> Callable[..., None]:
     """Let parameters that are dataclasses stand for the options that are their fields."""
     shape = inspect.signature(command, eval_str=True)
-    groups = {
-        name: entry.annotation for name, entry in shape.parameters.items() if is_dataclass(entry.annotation)
+    groups: dict[str, type] = {
+        name: kind
+        for name, entry in shape.parameters.items()
+        if isinstance(kind := entry.annotation, type) and is_dataclass(kind)
     }
 
     @functools.wraps(command)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Annotated, Any, Literal
+from typing import Annotated, Any
 
 import typer
 
@@ -74,29 +74,6 @@ def validate(recipe: RecipeArgument, changes: SetOption = None) -> None:
     say("OK")
     for line in plan_of(read).lines():
         say(line)
-
-
-def shards(
-    manifest: Annotated[Path, typer.Argument(help="Of 'data build'.", show_default=False)],
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder of shards.", show_default=False)],
-    split: Annotated[
-        Literal["train", "validation", "test"], typer.Option(help="Part whose photos are written.")
-    ] = "train",
-    dataset: Annotated[
-        list[str] | None, typer.Option(help="Only of this dataset; may be repeated.", show_default="all")
-    ] = None,
-    per_shard: Annotated[int, typer.Option(min=1, help="Photos in one shard.")] = 1000,
-) -> None:
-    """Pack photos into tar shards for training from afar (features.shards); run again to go on."""
-    from dermaxai.data.manifest import Manifest
-    from dermaxai.training.shards import write_shards
-    from dermaxai.training.streamed import shard_items
-
-    opened = Manifest.open(manifest)
-    items = shard_items(opened, opened.rows(split, dataset or None))
-    written = write_shards(items, output, per_shard=per_shard, on_shard=talk)
-    talk(f"{sum(shard.count for shard in written):,} photos in {len(written):,} shards")
-    say(str(output))
 
 
 def _leads() -> bool:

@@ -11,6 +11,8 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
+from dermaxai.training.journal import read_journal
+
 WIDTH, HEIGHT = 520, 220
 """Of one chart, in its own units."""
 LEFT, RIGHT, TOP, BOTTOM = 56, 12, 10, 26
@@ -61,26 +63,13 @@ class Chart:
 
 def write_run_page(folder: Path, *, title: str = "") -> Path:
     """Draw `folder`/log.jsonl as `folder`/run.html, in one step; what is not a number is left out."""
-    records = read_journal(folder / "log.jsonl")
+    records = list(read_journal(folder / "log.jsonl"))
     facts = _facts(folder)
     html = render_run_page(records, title=title or folder.resolve().name, facts=facts)
     fresh = folder / ".run.html.part"
     fresh.write_text(html, encoding="utf-8")
     os.replace(fresh, folder / "run.html")
     return folder / "run.html"
-
-
-def read_journal(path: Path) -> list[dict[str, Any]]:
-    """The records of a journal; a last line that was cut off by a crash is passed over."""
-    records = []
-    for line in path.read_text(encoding="utf-8").splitlines() if path.is_file() else []:
-        try:
-            record = json.loads(line)
-        except json.JSONDecodeError:
-            continue
-        if isinstance(record, dict):
-            records.append(record)
-    return records
 
 
 def _facts(folder: Path) -> list[tuple[str, str]]:

@@ -7,11 +7,11 @@ from collections.abc import Iterable, Iterator, Sequence
 from pathlib import Path, PurePosixPath
 
 from dermaxai.data.cleaning import clean, sentences_of
+from dermaxai.data.grouped_rows import RowGroup, grouped_rows
 from dermaxai.data.readers.dermnet import series
 from dermaxai.data.readers.ontology import Unmatched, match_diagnoses, match_findings, match_site, told
 from dermaxai.data.reading import DatasetFolder, Row, read_number
 from dermaxai.data.samples import Part, Sample, SampleCaption, Sentence, Sex
-from dermaxai.data.grouped_rows import RowGroup, grouped_rows
 from dermaxai.errors import DataError
 
 LICENCE = "CC BY-NC 4.0"

@@ -12,10 +12,10 @@ from pathlib import Path
 from typing import Any
 
 from dermaxai.data.cleaning import clean
+from dermaxai.data.grouped_rows import grouped_rows
 from dermaxai.data.readers.derm1m import captions_of, find_photo, find_tables, is_inside, source_keys
 from dermaxai.data.reading import DatasetFolder, Row
 from dermaxai.data.samples import Part, Sample
-from dermaxai.data.grouped_rows import grouped_rows
 from dermaxai.errors import DataError, MissingExtra
 
 LICENCE = "CC BY-NC-ND 4.0"
