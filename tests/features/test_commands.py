@@ -50,7 +50,7 @@ def manifest(photos, tmp_path, monkeypatch):
         for path in photos
     ]
     opened = SimpleNamespace(
-        rows=lambda: np.arange(len(entries)), samples=lambda rows: [entries[row] for row in rows]
+        rows=lambda unique: np.arange(len(entries)), samples=lambda rows: [entries[row] for row in rows]
     )
     monkeypatch.setattr("dermaxai.data.manifest.Manifest.open", lambda path: opened)
     opened.entries = entries
