@@ -1,172 +1,121 @@
-"""Bridge and LoRA train; encoder and T5 base stay bit for bit; an interruption changes nothing."""
+"""The embedded captioner goes the way of every other: manifest, features, recipe; judged by its facts."""
 
-from dataclasses import replace
+import csv
 
 import numpy as np
 import pytest
 import torch
+from PIL import Image
 
-from dermaxai.captioner.agreement import LEAD
-from dermaxai.captioner.decoder import base_state
+from dermaxai.captioner.decoder import base_state, load_t5
 from dermaxai.data.ham10000 import DIAGNOSES
+from dermaxai.data.manifest import Manifest
 from dermaxai.embedded import captioner as stage
 from dermaxai.embedded.captioner import (
-    CaptionerRecipe,
-    CaptionerTraining,
+    FactsCheck,
     Views,
-    build_captioner,
+    as_published,
     encode_views,
-    mean_patches,
-    own_words,
+    run_recipe,
     score_captions,
+    write_features,
+    write_manifest,
 )
-from dermaxai.embedded.language import LanguageRecipe, train_language
-from dermaxai.errors import SettingError
+from dermaxai.embedded.language import NAME, train_language
+from dermaxai.embedded.splits import Split
+from dermaxai.training.recipe import read_recipe
 from tests.embedded.conftest import COUNT
 from tests.embedded.test_language import RECIPE as LANGUAGE
 
-RECIPE = CaptionerRecipe(
-    hidden=32,
-    layers=1,
-    heads=2,
-    queries=4,
-    rank=2,
-    views=2,
-    steps=4,
-    batch=2,
-    check_every=2,
-)
 SLOTS = ("diagnosis", "size", "symmetry", "border", "colour", "same facts")
+SPLIT = Split(tuple(range(8)), (8, 9), (10,))
+RECIPE = """
+[data]
+manifest = "{out}/ham10000.parquet"
+captions = "demo"
+[features]
+cache = "{out}/features"
+views = 2
+[encoder]
+name = "demo"
+[captioner]
+bridge = "tiny"
+sizes = {{ hidden = 32, layers = 1, heads = 2, queries = 4 }}
+t5 = "{out}/t5"
+max_tokens = 20
+languages = {{ en = {{ decoder_prefix = "<en>" }}, ru = {{ decoder_prefix = "<ru>" }} }}
+[training]
+steps = 4
+batch = 2
+warmup = 0
+check_every = 2
+save_every = 2
+log_every = 2
+"""
 
 
 @pytest.fixture(scope="module")
-def text_folder(tmp_path_factory):
-    assert isinstance(LANGUAGE, LanguageRecipe)
-    place = tmp_path_factory.mktemp("text") / "t5"
-    train_language(LANGUAGE, place)
-    return place
+def stages(measured, encoder, tmp_path_factory):
+    """A run's folder after its first stages: photos as published, manifest, features, text model, recipe."""
+    out = tmp_path_factory.mktemp("run")
+    photos = out / "ham" / "HAM10000_images_part_1"
+    photos.mkdir(parents=True)
+    with (out / "ham" / "HAM10000_metadata.csv").open("w", newline="") as file:
+        table = csv.writer(file)
+        table.writerow(["lesion_id", "image_id", "dx", "dx_type", "age", "sex", "localization"])
+        for row, pixels in zip(measured.rows, measured.photos, strict=True):
+            Image.fromarray(pixels.permute(1, 2, 0).numpy()).save(photos / f"{row.image}.jpg", quality=95)
+            table.writerow([row.lesion, row.image, row.diagnosis, "histo", "50", "male", "back"])
+    manifest = write_manifest(measured, SPLIT, out / "ham", out)
+    write_features(manifest, encoder, out, views=2)
+    train_language(LANGUAGE, out / "t5")
+    (out / "recipe.toml").write_text(RECIPE.format(out=out.as_posix()))
+    return out
 
 
 @pytest.fixture(scope="module")
 def views(measured, encoder):
-    return encode_views(measured, range(COUNT), encoder, views=range(2))
+    return encode_views(measured, range(COUNT), encoder)
 
 
-@pytest.fixture
-def start(encoder, text_folder, views):
-    def begin() -> CaptionerTraining:
-        made = build_captioner(RECIPE, encoder, train_language(LANGUAGE, text_folder))
-        return CaptionerTraining(made, views, views, RECIPE)
-
-    return begin
-
-
-@pytest.fixture
-def scored(monkeypatch):
-    """Validation that costs nothing: the captions after step 2 count as the best ones."""
-    monkeypatch.setattr(stage, "score_captions", lambda captioner, views: dict.fromkeys(SLOTS, next(values)))
-    values = iter([0.9, 0.1, 0.1, 0.1, 0.1])
+def test_every_photo_is_in_the_part_of_the_split(stages, measured):
+    manifest = Manifest.open(stages / "ham10000.parquet")
+    parts = {one.sample.id: one.split for one in manifest.samples(manifest.rows(unique=False))}
+    wanted = {"train": SPLIT.train, "validation": SPLIT.validation, "test": (*SPLIT.test, 11)}
+    for part, rows in wanted.items():
+        assert {name for name, given in parts.items() if given == part} == {
+            f"ham10000/{measured.rows[row].image}" for row in rows
+        }
 
 
-def copy_of(module):
-    return {name: value.clone() for name, value in module.state_dict().items()}
+def test_features_are_written_once(stages, encoder, monkeypatch):
+    before = {path: path.read_bytes() for path in (stages / "features").rglob("shard-*")}
+    assert before
+    monkeypatch.setattr(type(encoder), "forward", None)
+    write_features(stages / "ham10000.parquet", encoder, stages, views=2)
+    assert before == {path: path.read_bytes() for path in (stages / "features").rglob("shard-*")}
 
 
-def same(one, other):
-    return one.keys() == other.keys() and all(torch.equal(value, other[name]) for name, value in one.items())
-
-
-def test_views_are_the_photos_then_augmented_copies(measured, encoder, views):
-    assert views.patches.shape == (2 * COUNT, 196, 64)
+def test_photos_are_encoded_as_they_are(measured, encoder, views):
     pixels = (measured.photos.float() / 255 - 0.5) / 0.5
-    assert torch.equal(views.patches[:COUNT], encoder.forward(pixels).patches.half())
-    assert not torch.equal(views.patches[COUNT:], views.patches[:COUNT])
-    assert views.diagnosis[:COUNT] == views.diagnosis[COUNT:]
-    assert [DIAGNOSES[label] for label in views.diagnosis[:COUNT]] == [row.diagnosis for row in measured.rows]
+    assert torch.equal(views.patches, encoder.forward(pixels).patches.half())
+    assert [DIAGNOSES[label] for label in views.diagnosis] == [row.diagnosis for row in measured.rows]
     assert views.facts[COUNT - 1].size is None
-    again = encode_views(measured, range(COUNT), encoder, views=range(2))
-    assert torch.equal(again.patches, views.patches)
-    assert again.facts == views.facts
-    assert torch.allclose(mean_patches(views, COUNT), views.patches[:COUNT].float().mean(dim=0))
 
 
-@pytest.mark.usefixtures("scored")
-def test_frozen_parts_stay_and_the_best_state_is_put_back(start, encoder, tmp_path):
-    training = start()
-    base, tower = copy_of_base(training), copy_of(encoder.module)
-    before = copy_of(training.captioner)
-    training.run(tmp_path)
-    assert same(copy_of_base(training), base)
-    assert same(copy_of(encoder.module), tower)
-    after = copy_of(training.captioner)
-    assert not torch.equal(after["bridge.queries"], before["bridge.queries"])
-    assert same(after, torch.load(tmp_path / "captioner.best", weights_only=True))
-    last = torch.load(tmp_path / "captioner.state", weights_only=True)
-    assert last["step"] == 4
-    assert not same(after, last["weights"])
-    assert not any(value.requires_grad for value in training.captioner.parameters())
-    lines = (tmp_path / "captioner.csv").read_text().splitlines()
-    assert lines[0].startswith("step,loss,diagnosis,size")
-    assert [line.split(",")[0] for line in lines[1:]] == ["2", "4"]
-
-
-def copy_of_base(training):
-    return {name: value.clone() for name, value in base_state(training.captioner.t5).items()}
-
-
-@pytest.mark.usefixtures("scored")
-def test_resumed_training_is_the_uninterrupted_one(start, tmp_path, monkeypatch):
-    monkeypatch.setattr(stage, "score_captions", lambda captioner, views: dict.fromkeys(SLOTS, 0.5))
-    whole = start()
-    whole.run(tmp_path / "whole")
-    cut = start()
-    step = CaptionerTraining.advance
-
-    def stop(self):
-        if self.step == 3:
-            raise KeyboardInterrupt
-        return step(self)
-
-    with monkeypatch.context() as patch:
-        patch.setattr(CaptionerTraining, "advance", stop)
-        with pytest.raises(KeyboardInterrupt):
-            cut.run(tmp_path / "cut")
-    torch.rand(7)
-    start().run(tmp_path / "cut")
-    one, other = (
-        torch.load(tmp_path / name / "captioner.state", weights_only=True) for name in ("whole", "cut")
-    )
-    assert one["step"] == other["step"] == 4
-    assert same(one["weights"], other["weights"])
-    assert torch.equal(one["random"], other["random"])
-
-
-@pytest.mark.usefixtures("scored")
-def test_another_encoder_does_not_go_on_from_it(start, tmp_path):
-    start().run(tmp_path)
-    other = start()
-    other.made_from = "the fingerprint with another encoder"
-    with pytest.raises(SettingError, match=r"Delete captioner\.state"):
-        other.run(tmp_path)
-
-
-def test_the_fingerprint_knows_encoder_text_model_recipe_and_facts(start, views):
-    one = start()
-    assert start().made_from == one.made_from
-    fewer = Views(views.patches[1:], views.facts[1:], views.diagnosis[1:])
-    assert CaptionerTraining(one.captioner, fewer, views, RECIPE).made_from != one.made_from
-    assert CaptionerTraining(one.captioner, views, views, replace(RECIPE, rank=3)).made_from != one.made_from
-    one.captioner.base_sha256 = "other"
-    assert CaptionerTraining(one.captioner, views, views, RECIPE).made_from != start().made_from
-
-
-def test_own_words_are_neither_mended_nor_brought_into_agreement(start):
-    captioner = start().captioner
-    before = captioner.config
-    with own_words(captioner):
-        assert LEAD not in captioner.config.tables
-        assert captioner.config.tables["name"] == "demo"
-    assert captioner.config is before
+def test_a_recipe_of_the_command_trains_it(stages, views, tmp_path):
+    recipe = read_recipe(stages / "recipe.toml")
+    records = []
+    captioner = run_recipe(recipe, tmp_path / "once", views, records.append)
+    assert [record["step"] for record in records if record["kind"] == "validation"] == [2, 4]
+    assert {"diagnosis", "same facts", "goal"} <= records[-1].keys()
+    base, trained = base_state(load_t5(stages / "t5").model), base_state(captioner.t5)
+    assert all(torch.equal(value, trained[name]) for name, value in base.items())
+    assert captioner.mean_patches.shape == (196, 64)
+    as_published(captioner, NAME)
+    assert captioner.config.t5 == NAME
+    assert str(tmp_path) not in str(captioner.config)
+    assert captioner.config.tables["leading language"] == "en"
 
 
 def test_scores_of_captions(monkeypatch, views):
@@ -179,6 +128,7 @@ def test_scores_of_captions(monkeypatch, views):
             for language in ("en", "ru")
         }
 
+    views = Views(views.patches.repeat(2, 1, 1), views.facts * 2, views.diagnosis * 2)
     monkeypatch.setattr(stage, "describe_views", say(views.facts))
     assert score_captions(None, views) == dict.fromkeys(SLOTS, 1.0)
     monkeypatch.setattr(stage, "describe_views", say(views.facts[::-1]))
@@ -187,10 +137,18 @@ def test_scores_of_captions(monkeypatch, views):
     assert wrong["same facts"] == 1
 
 
-def test_an_untrained_captioner_writes_both_languages(start, views):
+def test_the_goal_is_the_diagnosis_and_the_mean_of_the_rest(monkeypatch, stages, views, tmp_path):
+    scores = {"diagnosis": 0.5, "size": 1.0, "symmetry": 0.5, "border": 0.5, "colour": 0.0, "same facts": 0.1}
+    monkeypatch.setattr(stage, "score_captions", lambda captioner, views: scores)
+    recipe = read_recipe(stages / "recipe.toml", ["training.steps=1"])
+    captioner = run_recipe(recipe, tmp_path, views, lambda record: None)
+    assert FactsCheck(views).measure(captioner) == {**scores, "goal": 1.0}
+
+
+def test_an_untrained_captioner_writes_both_languages(stages, views, tmp_path):
     few = Views(views.patches[:2], views.facts[:2], views.diagnosis[:2])
-    captioner = start().captioner
-    captioner.config = captioner.config.with_changes(max_tokens=6)
+    recipe = read_recipe(stages / "recipe.toml", ["training.steps=1"])
+    captioner = run_recipe(recipe, tmp_path, few, lambda record: None)
     texts = stage.describe_views(captioner, few)
     assert [len(texts[language]) for language in ("en", "ru")] == [2, 2]
     assert 0 <= score_captions(captioner, few)["same facts"] <= 1

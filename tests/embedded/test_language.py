@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 import torch
 
-from dermaxai.embedded.captioner import caption
+from dermaxai.data.weak_captions import caption
 from dermaxai.embedded.language import (
     LANGUAGES,
     PROMPTS,

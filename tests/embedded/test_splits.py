@@ -8,12 +8,12 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from dermaxai.data.ham10000 import HamRow
-from dermaxai.embedded.captioner import CaptionerRecipe
 from dermaxai.embedded.language import LanguageRecipe
 from dermaxai.embedded.photos import Measured
 from dermaxai.embedded.recipes import EncoderRecipe, read_recipe, read_stage
 from dermaxai.embedded.splits import split_by_lesion
 from dermaxai.errors import SettingError
+from dermaxai.training.recipe import read_recipe as read_training
 
 RECIPE = Path(__file__).parents[2] / "recipes" / "demo.toml"
 
@@ -57,7 +57,8 @@ def test_the_shipped_recipe_can_be_read():
     assert encoder.phase_at(encoder.steps - 1).pixels == 224
     assert encoder.phase_at(encoder.steps + 5) == encoder.phases[-1]
     read_stage(LanguageRecipe, recipe, "language")
-    read_stage(CaptionerRecipe, recipe, "captioner")
+    training = read_training(RECIPE.parent / recipe["captioner"])
+    assert (training.training.steps, training.features.views) == (600, 3)
     ids = (RECIPE.parent / recipe["test_ids"]).read_text(encoding="utf-8").split()
     assert len(set(ids)) == len(ids) > 400
 

@@ -4,27 +4,28 @@ from __future__ import annotations
 
 import json
 import logging
-from dataclasses import asdict
+from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 
-from dermaxai.captioner import FrozenWatch, T5Base, load_captioner, save_captioner
+from dermaxai.captioner import FrozenWatch, load_captioner, save_captioner
 from dermaxai.captioner.checkpoint import Packing
 from dermaxai.data.ham10000 import read_ham10000
 from dermaxai.data.weak_captions import caption, gather
 from dermaxai.embedded.captioner import (
     LICENCE,
-    CaptionerRecipe,
-    CaptionerTraining,
-    build_captioner,
+    as_published,
     encode_views,
-    mean_patches,
+    run_recipe,
+    write_features,
+    write_manifest,
 )
 from dermaxai.embedded.encoder import EncoderTraining
 from dermaxai.embedded.figures import measure_captions, measure_zero_shot, write_figures
-from dermaxai.embedded.language import LanguageRecipe, train_language
+from dermaxai.embedded.language import NAME, LanguageRecipe, train_language
 from dermaxai.embedded.maps import map_figures
 from dermaxai.embedded.outside import fit_outside, known_sets, measure_outside, to_markdown
 from dermaxai.embedded.photos import Measured, load_measured
@@ -34,10 +35,21 @@ from dermaxai.embedded.splits import split_by_lesion
 from dermaxai.embedded.tokenizer import train_text_tokenizer
 from dermaxai.encoders import load_encoder
 from dermaxai.pipeline import load
+from dermaxai.training.recipe import read_recipe as read_training
 
 LOG = logging.getLogger(__name__)
 PHANTOMS = 40
 """Drawn photos on which the maps are measured."""
+
+
+@dataclass(frozen=True, slots=True)
+class CaptionerStage:
+    """What the captioner is made from."""
+
+    recipe: Path
+    """Of `dermaxai train`; its paths are replaced by those of this run."""
+    photos: Path
+    """HAM10000's folder."""
 
 
 def train_demo(recipe_path: Path, data_folder: Path, out: Path, *, only: str | None, threads: int) -> None:
@@ -59,8 +71,9 @@ def train_demo(recipe_path: Path, data_folder: Path, out: Path, *, only: str | N
     if only in (None, "language"):
         train_language(read_stage(LanguageRecipe, recipe, "language"), out / "t5")
     if only in (None, "captioner"):
-        base = train_language(read_stage(LanguageRecipe, recipe, "language"), out / "t5")
-        train_captioner(data, split, read_stage(CaptionerRecipe, recipe, "captioner"), base, out)
+        train_language(read_stage(LanguageRecipe, recipe, "language"), out / "t5")
+        stage = CaptionerStage(recipe_path.parent / recipe["captioner"], data_folder)
+        train_captioner(data, split, stage, out)
     if only in (None, "captioner", "figures"):
         measure_demo(data, split, out)
 
@@ -77,34 +90,47 @@ def train_encoder(data: Measured, split: Split, recipe: EncoderRecipe, out: Path
     EncoderTraining(data, split.train, recipe, out).run()
 
 
-def train_captioner(data: Measured, split: Split, recipe: CaptionerRecipe, base: T5Base, out: Path) -> None:
-    """Bridge and LoRA on the frozen encoder and the frozen text model; saved with their statistics."""
+def train_captioner(data: Measured, split: Split, stage: CaptionerStage, out: Path) -> None:
+    """Manifest, features, bridge and LoRA on the frozen encoder and text model; saved with statistics."""
     encoder = load_encoder("demo", out / "encoder")
-    train = encode_views(data, split.train, encoder, views=range(recipe.views), seed=recipe.seed)
-    validation = encode_views(data, split.validation, encoder, views=[0])
-    captioner = build_captioner(recipe, encoder, base)
     watch = FrozenWatch(encoder=encoder.module)
-    training = CaptionerTraining(captioner, train, validation, recipe)
-    training.run(out)
+    manifest = write_manifest(data, split, stage.photos, out)
+    recipe = read_training(
+        stage.recipe,
+        [
+            f"data.manifest={json.dumps(str(manifest))}",
+            f"features.cache={json.dumps(str(out / 'features'))}",
+            f"encoder.source={json.dumps(str(out / 'encoder'))}",
+            f"captioner.t5={json.dumps(str(out / 't5'))}",
+        ],
+    )
+    write_features(manifest, encoder, out, recipe.features.views)
+    validation = encode_views(data, split.validation, encoder)
+    captioner = run_recipe(recipe, out / "captioner-run", validation, _tell)
     watch.check()
     LOG.info("encoder and T5 base are bit-identical after training")
-    captioner.mean_patches = mean_patches(train, len(split.train))
+    as_published(captioner, NAME)
     captioner.outside = fit_outside(data, split, encoder)
+    parts = json.loads((out / "captioner-run" / "run.json").read_text(encoding="utf-8"))["parts"]
     packing = Packing(
         t5_dtype=torch.float16,
         bridge_dtype=torch.float16,
         data="HAM10000 (Tschandl et al. 2018, doi 10.7910/DVN/DBW86T), measured weak captions",
         licence=LICENCE,
-        notes=f"{training.parts}. Recipe: {json.dumps(asdict(recipe))}",
+        notes=f"{parts}. Recipe: {stage.recipe.name}, {recipe.sha256}",
     )
     save_captioner(captioner, out / "captioner", packing)
+
+
+def _tell(record: dict[str, Any]) -> None:
+    LOG.info("captioner: %s", {name: value for name, value in record.items() if name != "made_from"})
 
 
 def measure_demo(data: Measured, split: Split, out: Path) -> None:
     """All figures of the model card: captions and rule on the test photos, maps on phantoms."""
     encoder = load_encoder("demo", out / "encoder")
     captioner = load_captioner(out / "captioner", encoder=encoder)
-    test = encode_views(data, split.test, encoder, views=[0])
+    test = encode_views(data, split.test, encoder)
     facts = [gather(data.appearances[i], data.rows[i].diagnosis) for i in split.train]
     figures = measure_captions(captioner, test, facts)
     figures["zero-shot"] = measure_zero_shot(encoder, data, split.test)

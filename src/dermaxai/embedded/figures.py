@@ -14,13 +14,14 @@ from jaxtyping import Bool, Int
 
 from dermaxai.captioner import Captioner
 from dermaxai.data.ham10000 import DIAGNOSES
-from dermaxai.embedded.captioner import Views, describe_views, own_words
+from dermaxai.embedded.captioner import Views, describe_views
 from dermaxai.embedded.clip import MEAN, STD
 from dermaxai.embedded.language import LANGUAGES
 from dermaxai.embedded.photos import Measured
 from dermaxai.encoders.base import AbstractEncoder
 from dermaxai.measure.intervals import Rows, Statistic, interval
 from dermaxai.statements import MEASURED_SLOTS, TERMS, Facts, Slot, is_whole, read_facts
+from dermaxai.training.validation import own_words
 
 SAME, WHOLE, REPEATED = "same facts in both languages", "whole sentences", "repeated 3-grams"
 REPLACED = (SAME, WHOLE, REPEATED)
