@@ -237,7 +237,13 @@ def isic(tmp_path):
     return folder
 
 
-def test_a_dataset_without_faults_is_said_to_be_one(run, isic):
+@pytest.fixture
+def uncounted(monkeypatch):
+    """No card promises counts of labels."""
+    monkeypatch.setattr("dermaxai.data.cards.label_counts", lambda card: {})
+
+
+def test_a_dataset_without_faults_is_said_to_be_one(run, isic, uncounted):
     done = run("check", "isic2019", isic)
     assert done.exit_code == 0, done.output
     assert done.stdout.splitlines() == ["isic2019: 6 samples read, 6 photos on disk", "", "No faults."]
@@ -247,7 +253,7 @@ def test_a_dataset_without_faults_is_said_to_be_one(run, isic):
     ], "nothing is written into the publisher's folder"
 
 
-def test_check_names_every_kind_of_fault_with_file_and_row(run, isic, tmp_path):
+def test_check_names_every_kind_of_fault_with_file_and_row(run, isic, uncounted):
     photos = isic / "ISIC_2019_Training_Input"
     (photos / "ISIC_0000001.jpg").unlink()
     (photos / "ISIC_0000002.jpg").write_bytes(b"no photo")
@@ -258,7 +264,7 @@ def test_check_names_every_kind_of_fault_with_file_and_row(run, isic, tmp_path):
     assert "ISIC_2019_Training_GroundTruth.csv, line 3: 'isic2019/ISIC_0000001' has no photo" in done.stdout
     assert "unreadable photo: 1\n  ISIC_2019_Training_Input/ISIC_0000002.jpg: " in done.stdout
     assert "repeated photo: 1\n  ISIC_2019_Training_Input/ISIC_0000004.jpg: The same file as" in done.stdout
-    assert "1 photos that no row names" in done.stdout
+    assert "1 photo that no row names" in done.stdout
     assert done.stdout.endswith("3 faults.\n")
     told = objects(run("check", "isic2019", isic, "--json").stdout)[0]
     assert told["kinds"] == {"missing photo": 1, "unreadable photo": 1, "repeated photo": 1}
@@ -266,7 +272,7 @@ def test_check_names_every_kind_of_fault_with_file_and_row(run, isic, tmp_path):
     assert [path.rpartition("/")[2] for path in told["unnamed"]] == ["stray.jpg"]
 
 
-def test_rows_alone_can_be_checked(run, isic, tmp_path):
+def test_rows_alone_can_be_checked(run, isic, uncounted):
     import shutil
 
     shutil.rmtree(isic / "ISIC_2019_Training_Input")
@@ -285,6 +291,41 @@ def test_check_counts_against_the_card(run, ham):
     assert done.exit_code == 4
     assert "all rows: 10015 are promised, 12 were read." in done.stdout
     assert "label 'akiec': 327 are promised, 0 were read." in done.stdout
+
+
+def test_counts_of_one_part_are_compared_with_that_part(run, isic):
+    done = run("check", "isic2019", isic, "--no-photos")
+    assert done.exit_code == 4
+    assert "label 'MEL': 4522 are promised, 2 were read." in done.stdout
+    for name in ("GroundTruth", "Metadata"):
+        table = isic / f"ISIC_2019_Training_{name}.csv"
+        table.rename(table.with_name(table.name.replace("Training", "Test")))
+    done = run("check", "isic2019", isic, "--no-photos")
+    assert done.exit_code == 0, done.output
+
+
+def test_rows_that_the_publisher_leaves_out_are_no_faults_and_are_counted(run, tmp_path):
+    from dermaxai.data.cards import label_counts, read_card
+
+    rows = ["md5hash,fitzpatrick_scale,label,three_partition_label,qc"]
+    for label, count in label_counts(read_card("fitzpatrick17k")).items():
+        rows += [f"{len(rows) + place:032x},3,{label},," for place in range(count)]
+    rows[1] += "3 Wrongly labelled"
+    (tmp_path / "f17k").mkdir()
+    (tmp_path / "f17k" / "fitzpatrick17k.csv").write_text("\n".join(rows))
+    done = run("check", "fitzpatrick17k", "f17k", "--no-photos")
+    assert done.exit_code == 0, done.output
+    assert "left out: 1\n  fitzpatrick17k.csv, line 2: " in done.stdout
+    assert done.stdout.endswith("No faults.\n")
+
+
+def test_a_table_without_a_row_is_a_fault(run, tmp_path):
+    (tmp_path / "export").mkdir()
+    (tmp_path / "export" / "metadata.csv").write_text("isic_id,diagnosis_3\n")
+    done = run("check", "isic_archive", "export")
+    assert done.exit_code == 4
+    assert "all rows: None was read." in done.stdout
+    assert done.stdout.endswith("1 fault.\n")
 
 
 def test_the_first_faults_of_a_kind_are_named_and_all_on_demand(run, tmp_path):
@@ -324,7 +365,7 @@ def built(run, ham, isic):
 
 def test_build_tells_what_was_joined_and_what_was_left_out(built, run, ham, isic):
     assert "18 photos in 6 clusters, the largest of 4; 6 show a photo again" in built.stdout
-    assert "isic2019: 6 photos joined with ham10000, 6 of them the same photo." in built.stdout
+    assert "isic2019: photos joined: 6 with ham10000 (6 the same photo)." in built.stdout
     assert built.stdout.splitlines()[-1].startswith("out.parquet\t")
     (ham / "HAM10000_images_part_1" / "ISIC_0000003.jpg").unlink()
     again = run("build", "new.parquet", f"ham10000={ham}", f"isic2019={isic}", "--no-measure", "--json")
@@ -347,7 +388,8 @@ def test_of_official_parts_and_pins_the_strictest_counts(built, run, ham, isic, 
         "build", "pinned.parquet", f"ham10000={ham}", f"isic2019={isic}", "--no-measure", "--pin", "pins.csv"
     )
     assert done.exit_code == 0, done.output
-    assert "isic2019: 2 photos of the publisher's train are in test" in done.stdout
+    assert "isic2019: 2 photos of its train in test, because their cluster is." in done.stdout
+    assert "5 photos in the part that the published split or the pins name." in done.stdout
     manifest = Manifest.open(tmp_path / "pinned.parquet")
     parts = dict(zip(manifest.column("id"), manifest.column("split"), strict=True))
     assert {parts[f"ham10000/ISIC_000000{number}"] for number in (0, 1)} == {"test"}

@@ -55,7 +55,9 @@ def test_importing_every_module_touches_no_network():
     assert int(done.stdout) > 40
 
 
-@pytest.mark.parametrize("words", [("--help",), ("methods",), ("models", "list")])
+@pytest.mark.parametrize(
+    "words", [("--help",), ("methods",), ("models", "list"), ("data", "list"), ("data", "how", "ham10000")]
+)
 def test_commands_touch_no_network(words):
     done = command(*words)
     assert done.returncode == 0, done.stderr

@@ -11,6 +11,7 @@ from dermaxai.data.composing import (
     ALL_SOURCES,
     FIELDS,
     PERSON_FIELDS,
+    UNSEEN,
     compose_clinical,
     facts_of,
     weak_captions,
@@ -106,6 +107,13 @@ def test_malignancy_skin_type_and_labels_are_never_spoken():
     sample = replace(MOLE, label="leaky label", votes=(("scar", 3),), site_text="left forearm, dorsal")
     for text in texts(sample, CLEAR, with_person=True):
         assert not any(word in text for word in ("malign", "злокач", "leaky", "рубец", "scar", "dorsal"))
+
+
+def test_what_only_a_microscope_shows_is_not_spoken():
+    thick = replace(MOLE, dataset="derm7pt", diagnosis="melanoma_breslow_gt_1_5_mm")
+    assert texts(thick, CLEAR) == texts(replace(thick, diagnosis="melanoma"), CLEAR)
+    assert not facts_of(replace(thick, other_diagnoses=("melanoma_breslow_lt_0_76_mm",))).other_diagnoses
+    assert set(UNSEEN) == {name for name in vocabulary.diagnoses() if "breslow" in name}
 
 
 def test_absent_findings_are_an_option_and_few():

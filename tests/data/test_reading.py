@@ -36,6 +36,8 @@ def test_labels_whatever_spaces_and_case(folder):
     assert folder.label("ham10000", "dx", "mystery", "metadata.csv, line 7") is None
     (fault,) = folder.faults
     assert (fault.kind, fault.place) == ("unknown label", "metadata.csv, line 7")
+    assert folder.label("ham10000", "dx", " ", "row") is None
+    assert folder.faults[-1].message == "dx is empty."
 
 
 @pytest.mark.parametrize("text", ["", " ", "unknown", "UNK", "NaN", "N/A", None])

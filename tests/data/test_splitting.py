@@ -49,6 +49,40 @@ def test_the_strictest_wins():
     )
 
 
+def test_pins_that_a_cluster_overrules_are_told():
+    groups = [["k/x/1", "k/1"], ["k/x/1", "k/2"], ["k/3"]]
+    pins = {"k/1": "train", "k/2": "test", "k/3": "train"}
+    found, report = placed(groups, options=SplitOptions(pinned=pins))
+    assert found == ["test", "test", "train"]
+    assert (report.pinned, report.pinned_elsewhere) == (2, 1)
+
+
+def test_a_split_that_is_not_kept_is_told_as_such():
+    _, report = placed([["k/x/1"]], ["train"], SplitOptions(honour_official=False, fractions=(0, 0, 1)))
+    assert report.overruled == (Overruled("a", "train", "test", 1, "not kept"),)
+
+
+def test_validation_is_drawn_from_training_where_a_publisher_has_none():
+    groups = [[f"k/x/{place}"] for place in range(200)]
+    official = ["train"] * 150 + ["test"] * 50
+    found, report = placed(groups, official)
+    assert set(found[:150]) == {"train", "validation"}
+    assert set(found[150:]) == {"test"}
+    validating = found.count("validation")
+    assert 5 < validating < 35
+    assert report.parts == {"train": 150 - validating, "validation": validating, "test": 50}
+    assert report.overruled == (Overruled("a", "train", "validation", validating, "no validation"),)
+    assert "validation" not in placed(groups, official, SplitOptions(fractions=(0, 0, 1)))[0]
+
+
+def test_training_stays_where_a_publisher_also_validates_or_a_pin_says_so():
+    groups = [[f"k/x/{place}"] for place in range(100)]
+    found, _ = placed(groups, ["train"] * 99 + ["validation"])
+    assert found == ["train"] * 99 + ["validation"]
+    pins = {f"k/x/{place}": "train" for place in range(100)}
+    assert set(placed(groups, ["train"] * 100, SplitOptions(pinned=pins))[0]) == {"train"}
+
+
 def test_official_parts_count_only_if_honoured():
     groups = [[f"k/x/{place}"] for place in range(60)]
     official = ["test"] * 60

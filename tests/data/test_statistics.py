@@ -74,13 +74,15 @@ def test_bands_of_ages(manifest):
     ]  # fmt: skip
 
 
-def test_sources_of_what_is_said(manifest):
+def test_sources_of_what_is_said_also_in_rows_that_repeat_a_photo(manifest):
     found = count_manifest(manifest)
     assert found.sources == (
         count("ham10000", "label", train=1, test=1),
         count("ham10000", "metadata", train=1, test=1),
         count("ham10000", "author", test=1),
         count("skincap", "author", validation=1),
+        count("skincap", "label", train=1),
+        count("skincap", "metadata", train=1),
     )
 
 
@@ -89,6 +91,7 @@ def test_lengths_in_words(manifest):
         Lengths("ham10000", "en", "real", 1, 1, 2, 2.0, 2.0, 2, ((2, 1),)),
         Lengths("ham10000", "ru", "weak", 2, 2, 4, 4.0, 4.0, 4, ((4, 2),)),
         Lengths("skincap", "en", "real", 2, 1, 1, 4.0, 4.0, 7, ((1, 1), (7, 1))),
+        Lengths("skincap", "ru", "weak", 1, 1, 4, 4.0, 4.0, 4, ((4, 1),)),
     )
 
 

@@ -150,9 +150,11 @@ def _expected(name: str) -> ExpectedCounts:
     """What the card promises of the whole dataset. Raises: UnknownName."""
     from dermaxai.data.cards import label_counts, read_card
     from dermaxai.data.checking import ExpectedCounts
+    from dermaxai.data.samples import PARTS
 
     card = read_card(name)
-    return ExpectedCounts(card.samples, {} if card.counted_of else label_counts(card))
+    part = next((part for part in PARTS if part == card.counted_part), None)
+    return ExpectedCounts(card.samples, label_counts(card) if part or not card.counted_of else {}, part)
 
 
 @final
@@ -217,7 +219,7 @@ def build(
     if as_json:
         say_json(build_row(made))
     else:
-        say_build(made)
+        say_build(made, pinned=bool(split.pin or split.published))
 
 
 def _read_sources(sources: list[str], *, keep_unknown: bool) -> list[tuple[str, DatasetFolder]]:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import asdict
+from itertools import groupby
 from typing import TYPE_CHECKING, Any
 
 from dermaxai.commands.console import plain_table, say, say_table
@@ -30,16 +31,25 @@ def say_check(found: CheckReport, *, show_all: bool) -> None:
         if not show_all and count > SHOWN:
             say(f"  … and {count - SHOWN:,} more (--all names them)")
     _say_remarks(found)
-    say("\nNo faults." if found.is_clean else f"\n{len(found.faults):,} faults.")
+    say("\nNo faults." if found.is_clean else f"\n{counted(found.wrong, 'fault')}.")
+
+
+def counted(count: int, what: str) -> str:
+    """A number with its English noun.
+
+    >>> counted(1, "photo"), counted(2000, "photo")
+    ('1 photo', '2,000 photos')
+    """
+    return f"{count:,} {what}{'' if count == 1 else 's'}"
 
 
 def _say_remarks(found: CheckReport) -> None:
     apart = [pair for pair in found.near if not pair.grouped]
     remarks = [
-        (len(found.near), f"pairs of near-duplicates, {len(apart):,} of them under no common key"),
-        (len(found.unnamed), "photos that no row names"),
+        (len(found.near), "pair", f"of near-duplicates, {len(apart):,} under no common key"),
+        (len(found.unnamed), "photo", "that no row names"),
     ]
-    told = [f"{count:,} {what}" for count, what in remarks if count]
+    told = [f"{counted(count, noun)} {what}" for count, noun, what in remarks if count]
     if told:
         say(f"\nNo fault, but to know: {'; '.join(told)}.")
     for pair in apart[:SHOWN]:
@@ -67,8 +77,11 @@ def check_row(found: CheckReport) -> dict[str, Any]:
     }
 
 
-def say_build(made: BuildReport) -> None:
-    """What came in and what was left out, then what was joined and what was overruled."""
+def say_build(made: BuildReport, *, pinned: bool = False) -> None:
+    """What came in and what was left out, then what was joined and what was overruled.
+
+    `pinned`: a published split or pins were asked for.
+    """
     table = plain_table("dataset", "rows", "kept", "no photo", "unusable", "faults")
     for one in made.datasets:
         table.add_row(
@@ -76,30 +89,40 @@ def say_build(made: BuildReport) -> None:
             *(f"{number:,}" for number in (one.rows, one.kept, one.missing, one.unreadable, one.faults)),
         )
     say_table(table)
-    for line in _joins(made.joined):
+    for line in _joins(made.joined, pinned=pinned):
         say(line)
     if any(one.faults for one in made.datasets):
         say(f"All faults: {made.faults}")
     say(f"{made.path}\t{made.sha256}")
 
 
-def _joins(joined: JoinReport) -> Iterator[str]:
+_REASONS = {
+    "cluster": "their cluster is",
+    "not kept": "that split is not kept",
+    "no validation": "the publisher keeps nothing for validation",
+}
+
+
+def _joins(joined: JoinReport, *, pinned: bool) -> Iterator[str]:
+    """`pinned`: parts were asked for; then it is told also if no photo is meant."""
     yield (
-        f"{joined.photos:,} photos in {joined.clusters:,} clusters, the largest of {joined.largest:,}; "
-        f"{joined.repeated:,} show a photo again; near-duplicates joined {joined.by_near:,} clusters."
+        f"{counted(joined.photos, 'photo')} in {counted(joined.clusters, 'cluster')}, the largest of "
+        f"{joined.largest:,}; {joined.repeated:,} show a photo again; "
+        f"{joined.by_near:,} fewer clusters through near-duplicates."
     )
-    if joined.pinned:
-        yield f"{joined.pinned:,} photos are where a published split puts them."
-    for shared in joined.overlaps:
-        yield (
-            f"{shared.dataset}: {shared.joined:,} photos joined with {shared.other}, "
-            f"{shared.same:,} of them the same photo."
-        )
+    yield f"Photos per part: {', '.join(f'{part} {count:,}' for part, count in joined.parts.items())}."
+    if pinned:
+        yield f"{counted(joined.pinned, 'photo')} in the part that the published split or the pins name."
+    if joined.pinned_elsewhere:
+        yield f"{counted(joined.pinned_elsewhere, 'photo')} in a stricter part than that, with their cluster."
+    for dataset, shared in groupby(joined.overlaps, key=lambda one: one.dataset):
+        others = (f"{one.joined:,} with {one.other} ({one.same:,} the same photo)" for one in shared)
+        yield f"{dataset}: photos joined: {', '.join(others)}."
     for one in joined.overruled:
-        yield (
-            f"{one.dataset}: {one.photos:,} photos of the publisher's {one.official} are in {one.given}, "
-            "because their cluster is."
-        )
+        told = f"{one.dataset}: {counted(one.photos, 'photo')} of its {one.official} in {one.given}"
+        yield f"{told}, because {_REASONS[one.reason]}."
+    for part in (part for part, count in joined.parts.items() if not count):
+        yield f"No photo is in {part}: publishers' splits and the fractions leave it empty (see --own-split)."
 
 
 def build_row(made: BuildReport) -> dict[str, Any]:
@@ -120,7 +143,7 @@ def say_charts(charts: Iterable[Chart], counted: ManifestStatistics) -> None:
         say("")
     if not counted.lengths:
         return
-    say("Captions, in words")
+    say("Captions of all rows, in words")
     table = plain_table("", "language", "kind", "captions", "photos", "least", "median", "mean", "most")
     for one in counted.lengths:
         numbers = (

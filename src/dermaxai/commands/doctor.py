@@ -17,7 +17,7 @@ if TYPE_CHECKING:
     from dermaxai.settings import Settings
 
 CHECKS_FAILED = 4
-EXTRAS = {"dicom": "pydicom"}
+EXTRAS = {"dicom": "pydicom", "data": "pyarrow", "train": "accelerate"}
 """Extra -> the module that it brings."""
 _SIGNS = {"ok": "✓", "absent": "–", "failed": "✗"}
 

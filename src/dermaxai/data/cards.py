@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Literal, get_args
 
 from dermaxai.data.readers import READERS
-from dermaxai.data.samples import Modality
+from dermaxai.data.samples import PARTS, Modality
 from dermaxai.errors import SettingError
 from dermaxai.registry import check_name
 
@@ -74,6 +74,8 @@ class DatasetCard:
     """Column of the vocabulary's labels whose counts are the publisher's; '' where none are known."""
     counted_of: str
     """What these counts are of; '' for all rows."""
+    counted_part: str
+    """The publisher's part that is just that, and against which a check counts; '' where none is."""
     modalities: tuple[Modality, ...]
     """Kinds of photos."""
     languages: tuple[str, ...]
@@ -237,6 +239,8 @@ def _faults_between(card: DatasetCard) -> Iterator[str]:
         yield f"'doi' is {card.doi!r}; expected '10.…/…', or empty where unknown"
     if bool(card.caption_fields) != bool(card.caption_languages):
         yield "'caption_fields' and 'caption_languages' must both be told, or both be empty"
+    if card.counted_part and not (card.counted_part in PARTS and card.counted_of):
+        yield f"'counted_part' is {card.counted_part!r}; expected a part of {PARTS}, and 'counted_of'"
     if card.split_leaks and not card.official_split:
         yield "'split_leaks' is true, but there is no 'official_split'"
     if bool(card.collections) > card.fetchable or (card.fetchable and card.access != "open"):

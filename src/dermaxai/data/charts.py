@@ -30,7 +30,12 @@ def charts_of(counted: ManifestStatistics) -> tuple[Chart, ...]:
         replace(_chart("ages", "Age, years", counted.ages, order=_by_age), is_scale=True),
         _chart("sexes", "Sex", counted.sexes),
         _chart("modalities", "Kind of photo", counted.modalities),
-        _chart("sources", "What captions rest on", counted.sources, "a photo counts once for each source"),
+        _chart(
+            "sources",
+            "What captions rest on",
+            counted.sources,
+            "of every row; it counts once for each source",
+        ),
         _lengths(counted.lengths),
     )
 

@@ -44,6 +44,13 @@ PERSON_FIELDS: Mapping[str, frozenset[str]] = {
 }
 """What may be told of the person where that is asked for."""
 
+UNSEEN: Mapping[str, str] = {
+    "melanoma_breslow_lt_0_76_mm": "melanoma",
+    "melanoma_breslow_0_76_1_5_mm": "melanoma",
+    "melanoma_breslow_gt_1_5_mm": "melanoma",
+}
+"""Diagnoses that tell what only a microscope shows, and what is said of them."""
+
 
 def facts_of(
     sample: Sample, appearance: Appearance | None = None, *, with_person: bool = False, absent: int = 0
@@ -55,8 +62,8 @@ def facts_of(
     were looked for and not seen are stated at most; another few for each photo, always the same for one.
     """
     fields = FIELDS.get(sample.dataset, EVERY_FIELD)
-    label = sample.diagnosis if "diagnosis" in fields else None
-    others = sample.other_diagnoses if "diagnosis" in fields else ()
+    label = UNSEEN.get(sample.diagnosis or "", sample.diagnosis) if "diagnosis" in fields else None
+    others = [UNSEEN.get(one, one) for one in sample.other_diagnoses] if "diagnosis" in fields else []
     facts = ClinicalFacts(
         diagnosis=None if label in SILENT else label,
         other_diagnoses=tuple(one for one in dict.fromkeys(others) if one not in SILENT and one != label),

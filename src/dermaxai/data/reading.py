@@ -24,7 +24,8 @@ FaultKind = Literal[
     "count",
     "left out",
 ]
-"""'left out': rows that the publisher says not to use; told, but no fault of the download."""
+"""'left out': rows that the publisher says not to use, words of free text that nothing maps; told, but no
+fault of the download."""
 PHOTO_SUFFIXES = frozenset({".jpg", ".jpeg", ".png", ".bmp", ".tif", ".tiff", ".webp"})
 MISSING = frozenset({"", "unknown", "unk", "n/a", "na", "nan", "none", "null", "-"})
 """Spellings of 'not told', lower case."""
@@ -38,6 +39,8 @@ class Fault:
     place: str
     """File and row: 'metadata.csv, line 12', or the photo's file."""
     message: str
+    label: str = ""
+    """Of a single row that is 'left out', so that it still counts among what the publisher promises."""
 
 
 @final
@@ -56,9 +59,9 @@ class DatasetFolder:
         if not self.root.is_dir():
             raise DataError(f"There is no folder '{self.root}'.", hint="Give the folder of the download.")
 
-    def report(self, kind: FaultKind, place: str, message: str) -> None:
-        """Note a fault and go on."""
-        self.faults.append(Fault(kind, place, message))
+    def report(self, kind: FaultKind, place: str, message: str, *, label: str = "") -> None:
+        """Note a fault and go on; `label` as in `Fault`."""
+        self.faults.append(Fault(kind, place, message, label))
 
     def find_file(self, *names: str) -> Path:
         """The first of `names` (paths below the root, `*` allowed) that is there, also one folder deeper.
@@ -70,7 +73,9 @@ class DatasetFolder:
                 found = sorted(path for path in self.root.glob(pattern) if path.is_file())
                 if found:
                     return found[0]
-        raise DataError(f"'{self.root}' holds none of {', '.join(names)}.", hint="See `dermaxai data how`.")
+        raise DataError(
+            f"'{self.root}' holds none of {', '.join(names)}.", hint="See `dermaxai data how NAME`."
+        )
 
     @cached_property
     def photos(self) -> PhotoIndex:
@@ -85,7 +90,8 @@ class DatasetFolder:
         known = labels(dataset)[column]
         found = known.get(text) or _squeezed(dataset, column).get(_squeeze(text))
         if found is None:
-            self.report("unknown label", place, f"{column}={text!r} is no label of {dataset}.")
+            told = f"{column}={text!r} is no label of {dataset}." if text.strip() else f"{column} is empty."
+            self.report("unknown label", place, told)
         return found
 
 
@@ -177,7 +183,10 @@ def read_number(text: str | None, *, low: float = -math.inf, high: float = math.
     told = known(text)
     if told is None:
         return None
-    value = float(told)
+    try:
+        value = float(told)
+    except ValueError:
+        raise ValueError(f"{told!r} is no number") from None
     if not low <= value <= high:
         raise ValueError(f"{told} is outside {low:g} to {high:g}")
     return value

@@ -7,9 +7,10 @@ import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Literal
 
 import numpy as np
-from jaxtyping import Int8, Int64
+from jaxtyping import Bool, Int8, Int64
 
 from dermaxai.data.grouping import Clusters, Keys
 from dermaxai.data.rows import Column, arrow
@@ -19,12 +20,19 @@ from dermaxai.errors import SettingError
 UNTOLD = -1
 """Beside the places in `PARTS`, which go from the least strict to the strictest."""
 
+TRAIN, VALIDATION = PARTS.index("train"), PARTS.index("validation")
+Fractions = tuple[float, float, float]
+"""Of train, validation and test; they sum to 1."""
+Reason = Literal["cluster", "not kept", "no validation"]
+"""Why a photo is not where its publisher had it: its cluster is asked for in a stricter part; that split
+leaks, or none is wanted; or the publisher keeps nothing for validation, which is drawn from its training."""
+
 
 @dataclass(frozen=True, slots=True)
 class SplitOptions:
     """How photos come to their parts."""
 
-    fractions: tuple[float, float, float] = (0.8, 0.1, 0.1)
+    fractions: Fractions = (0.8, 0.1, 0.1)
     """Of clusters in train, validation and test that nothing else places."""
     seed: int = 0
     honour_official: bool = True
@@ -64,6 +72,7 @@ class Overruled:
     official: Part
     given: Part
     photos: int
+    reason: Reason = "cluster"
 
 
 @dataclass(frozen=True, slots=True)
@@ -71,6 +80,8 @@ class JoinReport:
     """What was joined, and what that did to the parts."""
 
     photos: int
+    parts: Mapping[Part, int]
+    """Photos in each."""
     clusters: int
     largest: int
     """Photos in the largest cluster."""
@@ -79,7 +90,9 @@ class JoinReport:
     repeated: int
     """Photos that another row before shows too."""
     pinned: int
-    """Photos that a published split places."""
+    """Photos that are in the part that a published split or a pin asks for."""
+    pinned_elsewhere: int
+    """Photos that are in a stricter part than that, with their cluster."""
     overlaps: tuple[Overlap, ...]
     overruled: tuple[Overruled, ...]
 
@@ -94,22 +107,55 @@ class Parts:
 
     of: Int8[np.ndarray, " n"]
     """Place in `PARTS`."""
-    pinned: int
-    """Photos that a published split places."""
+    pinned: Int8[np.ndarray, " n"]
+    """What published splits and pins ask for, `UNTOLD` where nothing."""
+    honoured: Int8[np.ndarray, " n"]
+    """What publishers ask for, as far as it counts."""
+    divided: Bool[np.ndarray, " n"]
+    """Photos asked for in training only, by publishers that keep nothing for validation."""
 
 
 def split(clusters: Clusters, keys: Keys, ids: Column, placed: Placed, options: SplitOptions) -> Parts:
     """The part of each photo: one for its whole cluster.
 
     A cluster goes to the strictest part that any of its photos is pinned to or officially in; others by the
-    SHA-256 of seed and name, whatever else there is.
+    SHA-256 of seed and name, whatever else there is. So, between training and validation, do clusters that
+    only publishers without a validation part ask for in training.
     """
-    asked = np.maximum(_honoured(placed, options), pinned := _pinned(keys, ids, options.pinned))
+    honoured, pinned = _honoured(placed, options), _pinned(keys, ids, options.pinned)
     strictest = np.full(len(clusters), UNTOLD, np.int8)
-    np.maximum.at(strictest, clusters.of, asked)
-    drawn = np.array([_draw(name, options) for name in clusters.names], np.int8)
-    part = np.where(strictest == UNTOLD, drawn, strictest)
-    return Parts(part[clusters.of], int((pinned != UNTOLD).sum()))
+    np.maximum.at(strictest, clusters.of, np.maximum(honoured, pinned))
+    divided = (strictest == TRAIN) & ~_kept_in_training(clusters, honoured, pinned, placed)
+    open_to = {False: options.fractions, True: _without_test(options.fractions)}
+    drawn = np.array(
+        [
+            _draw(name, options.seed, open_to[some])
+            for name, some in zip(clusters.names, divided.tolist(), strict=True)
+        ],
+        np.int8,
+    )
+    part = np.where((strictest == UNTOLD) | divided, drawn, strictest)
+    return Parts(part[clusters.of], pinned, honoured, divided[clusters.of])
+
+
+def _kept_in_training(
+    clusters: Clusters,
+    honoured: Int8[np.ndarray, " n"],
+    pinned: Int8[np.ndarray, " n"],
+    placed: Placed,
+) -> Bool[np.ndarray, " c"]:
+    """Clusters with a photo that is pinned to training, or in it by a publisher that also validates."""
+    official, datasets, dataset = placed
+    validates = np.bincount(dataset[official == VALIDATION], minlength=len(datasets)) > 0
+    kept = np.zeros(len(clusters), bool)
+    kept[clusters.of[(pinned == TRAIN) | ((honoured == TRAIN) & validates[dataset])]] = True
+    return kept
+
+
+def _without_test(fractions: Fractions) -> Fractions:
+    train, validation, _ = fractions
+    both = train + validation
+    return (train / both, 1 - train / both, 0) if both else (1, 0, 0)
 
 
 def _honoured(placed: Placed, options: SplitOptions) -> Int8[np.ndarray, " n"]:
@@ -134,10 +180,10 @@ def _look_up(texts: Column, told: Mapping[str, Part]) -> Int8[np.ndarray, " m"]:
     return np.array([places[told[text]] if text in told else UNTOLD for text in texts.to_pylist()], np.int8)
 
 
-def _draw(name: str, options: SplitOptions) -> int:
-    digest = hashlib.sha256(f"{options.seed}:{name}".encode()).digest()
+def _draw(name: str, seed: int, fractions: Fractions) -> int:
+    digest = hashlib.sha256(f"{seed}:{name}".encode()).digest()
     share = int.from_bytes(digest[:8], "big") / 2**64
-    train, validation, _ = options.fractions
+    train, validation, _ = fractions
     return 0 if share < train else 1 if share < train + validation else 2
 
 
@@ -147,13 +193,15 @@ def report_joins(
     """What was joined; `first` as `grouping.same_photo` gives it."""
     return JoinReport(
         photos=len(clusters.of),
+        parts=dict(zip(PARTS, np.bincount(parts.of, minlength=len(PARTS)).tolist(), strict=True)),
         clusters=len(clusters),
         largest=int(np.bincount(clusters.of).max(initial=0)),
         by_near=clusters.by_near,
         repeated=int((first != np.arange(len(first))).sum()),
-        pinned=parts.pinned,
+        pinned=int(((parts.pinned != UNTOLD) & (parts.pinned == parts.of)).sum()),
+        pinned_elsewhere=int(((parts.pinned != UNTOLD) & (parts.pinned != parts.of)).sum()),
         overlaps=_overlaps(placed, first, clusters.of),
-        overruled=_overruled(placed, parts.of),
+        overruled=_overruled(placed, parts),
     )
 
 
@@ -178,13 +226,16 @@ def _shared(
     return np.array([holds[group[dataset == one]].sum(axis=0) for one in range(count)]).reshape(count, count)
 
 
-def _overruled(placed: Placed, given: Int8[np.ndarray, " n"]) -> tuple[Overruled, ...]:
+def _overruled(placed: Placed, parts: Parts) -> tuple[Overruled, ...]:
     official, datasets, dataset = placed
-    changed = np.flatnonzero((official != UNTOLD) & (official != given))
-    columns = (values[changed].tolist() for values in (dataset, official, given))
+    changed = np.flatnonzero((official != UNTOLD) & (official != parts.of))
+    reasons = np.where(
+        parts.honoured == UNTOLD, "not kept", np.where(parts.divided, "no validation", "cluster")
+    )
+    rows = zip(*(values[changed].tolist() for values in (dataset, official, parts.of, reasons)), strict=True)
     return tuple(
-        Overruled(datasets[one], PARTS[was], PARTS[now], count)
-        for (one, was, now), count in sorted(Counter(zip(*columns, strict=True)).items())
+        Overruled(datasets[one], PARTS[was], PARTS[now], count, reason)
+        for (one, was, now, reason), count in sorted(Counter(rows).items())
     )
 
 

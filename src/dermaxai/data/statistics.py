@@ -59,7 +59,10 @@ class Lengths:
 
 @dataclass(frozen=True, slots=True)
 class ManifestStatistics:
-    """Counts of everything, and lengths of captions; rows that repeat a photo count once if unique."""
+    """Counts of everything, and lengths of captions; rows that repeat a photo count once if unique.
+
+    Captions count from every row: SkinCAP's stand in rows that repeat photos of Fitzpatrick17k.
+    """
 
     photos: int
     repeated: int
@@ -76,12 +79,12 @@ class ManifestStatistics:
     """Values: bands of ten years, '30-39', the last '90+'."""
     modalities: tuple[Count, ...]
     sources: tuple[Count, ...]
-    """Values: sources of the facts in captions; a photo counts once for each."""
+    """Values: sources of the facts in captions; a row counts once for each."""
     lengths: tuple[Lengths, ...]
 
 
 def count_manifest(manifest: Manifest, *, unique: bool = True) -> ManifestStatistics:
-    """Count the rows of a manifest, each photo once if `unique`."""
+    """Count the rows of a manifest, each photo once if `unique`, but for their captions."""
     rows = manifest.rows(unique=unique)
     counter = _Counter(manifest, rows)
     diagnosis = manifest.arrow_column("diagnosis")
@@ -97,7 +100,7 @@ def count_manifest(manifest: Manifest, *, unique: bool = True) -> ManifestStatis
         ages=counter.count(_bands(manifest.arrow_column("age"))),
         modalities=counter.count(manifest.arrow_column("modality")),
         sources=counter.count_sources(manifest.arrow_column("captions")),
-        lengths=_lengths(manifest, rows),
+        lengths=_lengths(manifest),
     )
 
 
@@ -115,13 +118,12 @@ class _Counter:
         return self._counted(column, self._rows)
 
     def count_sources(self, captions: Column) -> tuple[Count, ...]:
-        """Of the sources of sentences, each once for a row."""
+        """Of the sources of sentences, each once for a row, of all rows."""
         pc = arrow().compute
         caption, sentence = _owners(captions), _owners(captions.flatten().field("sentences"))
         sources = captions.flatten().field("sentences").flatten().field("source").dictionary_encode()
         owner, code = caption[sentence], sources.indices.to_numpy()
-        chosen = np.isin(owner, self._rows)
-        once = np.unique(np.stack([owner[chosen], code[chosen]]), axis=1)
+        once = np.unique(np.stack([owner, code]), axis=1)
         return self._counted(pc.take(sources.dictionary, arrow().array(once[1])), once[0], own=True)
 
     def _counted(
@@ -173,7 +175,7 @@ def _bands(age: Column) -> Column:
     return pa.array(bands, pa.string()).take(pa.array(place, mask=np.isnan(years)))
 
 
-def _lengths(manifest: Manifest, rows: Int64[np.ndarray, " n"]) -> tuple[Lengths, ...]:
+def _lengths(manifest: Manifest) -> tuple[Lengths, ...]:
     pc = arrow().compute
     captions = manifest.arrow_column("captions")
     items, owner = captions.flatten(), _owners(captions)
@@ -183,12 +185,11 @@ def _lengths(manifest: Manifest, rows: Int64[np.ndarray, " n"]) -> tuple[Lengths
     weak = pc.equal(items.field("field"), "composed").to_numpy(zero_copy_only=False)
     language = items.field("language").to_numpy(zero_copy_only=False)
     dataset = np.asarray(manifest.column("dataset"))[owner]
-    chosen = np.isin(owner, rows)
     found = []
     for name in manifest.datasets:
-        for spoken in sorted(set(language[chosen & (dataset == name)])):
+        for spoken in sorted(set(language[dataset == name])):
             for kind in ("real", "weak"):
-                own = chosen & (dataset == name) & (language == spoken) & (weak == (kind == "weak"))
+                own = (dataset == name) & (language == spoken) & (weak == (kind == "weak"))
                 if own.any():
                     found.append(_summed(name, spoken, kind, length[own], owner[own]))
     return tuple(found)

@@ -136,6 +136,7 @@ def test_unknown_words_are_told_once_and_photos_kept_only_when_asked(tmp_path):
     assert "(3 in all)" in faults[0].message
     kept, faults = samples_of(tmp_path, keep_unknown=True)
     assert ["sparkle" in faults[0].message, "glitter" in faults[1].message] == [True, True]
+    assert [fault.kind for fault in faults] == ["unknown label", "left out"]
     assert [(s.diagnosis, s.label, s.other_diagnoses) for s in kept[:2]] == 2 * [
         (None, "sparkle, psoriasis", ("psoriasis",))
     ]
@@ -172,7 +173,8 @@ def test_chinese_captions_are_not_called_english(tmp_path):
     )
     (sample,), (fault,) = samples_of(tmp_path)
     assert [caption.text for caption in sample.captions] == ["Patch (红斑) on the left cheek."]
-    assert "caption left out (1 in all)" in fault.message
+    assert fault.kind == "left out", "free text stops no build"
+    assert "not taken (1 in all)" in fault.message
 
 
 def test_names_that_lead_out_of_the_folder_are_left_out(tmp_path):

@@ -72,7 +72,7 @@ def test_nothing_that_leaks_is_kept(tmp_path):
 @pytest.mark.parametrize(
     ("column", "text", "message"),
     [
-        ("age", "old", "age: could not convert"),
+        ("age", "old", "age: 'old' is no number"),
         ("age", "150", "age: 150 is outside 0 to 120"),
         ("age", "-5", "age: -5 is outside"),
         ("sex", "x", "sex: 'x' is neither female nor male"),

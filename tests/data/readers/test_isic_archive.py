@@ -88,6 +88,10 @@ def test_columns_in_any_order(tmp_path, seed):
             ("Malignant", "Malignant epidermal proliferations", "Squamous cell carcinoma, NOS"),
             "Squamous cell carcinoma, NOS", "squamous_cell_carcinoma", "",
         ),
+        (
+            ("Benign", "Benign melanocytic proliferations", "Nevus", "Nevus, Atypical, Dysplastic, or Clark"),
+            "Nevus, Atypical, Dysplastic, or Clark", "atypical_clark_dysplastic_nevus", "",
+        ),
         (("Benign", "Cysts", "Milium"), "Milium", "milia", ""),
         (("Benign",), "Benign", None, "Benign"),
         ((), "", None, ""),

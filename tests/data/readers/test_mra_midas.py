@@ -4,7 +4,7 @@ import pytest
 from openpyxl import Workbook
 from PIL import Image
 
-from dermaxai.data.readers.mra_midas import find_photo, read
+from dermaxai.data.readers.mra_midas import find_photo, read, read_location
 from dermaxai.data.reading import DatasetFolder, PhotoIndex
 from dermaxai.errors import DataError
 
@@ -71,7 +71,7 @@ def test_published_forms(tmp_path, form):
     assert sample.path == tmp_path / "S-prd-398966407.JPG"
     assert (sample.diagnosis, sample.label) == ("basal_cell_carcinoma", "malignant- bcc")
     assert (sample.age, sample.sex, sample.skin_type) == (71.0, "male", "2")
-    assert (sample.site, sample.site_text, sample.modality) == (None, "l lower back", "dermoscopic")
+    assert (sample.site, sample.site_text, sample.modality) == ("back", "l lower back", "dermoscopic")
     assert sample.groups == ("mra_midas/record/12",)
     assert "nodular" not in repr(sample)
     assert absent.path is None
@@ -172,6 +172,18 @@ def test_unknown_label_is_kept_if_asked(tmp_path):
     write(tmp_path, {**CARCINOMA, "midas_path": "malignant- elf"})
     (sample,) = read(DatasetFolder(tmp_path, keep_unknown=True))
     assert (sample.diagnosis, sample.label) == (None, "malignant- elf")
+
+
+@pytest.mark.parametrize(
+    ("text", "site"),
+    [
+        ("R forearm", "forearm"), ("left dorsal hand", "hand"), ("scalp vertex", "scalp"),
+        ("l cheek", "face"), ("Chest", "chest"), ("soles", "palms_soles"), ("", None), ("somewhere", None),
+        ("left ear, right hand", None), ("back of neck", None), ("near nose", None),
+    ],
+)  # fmt: skip
+def test_places_in_free_words(text, site):
+    assert read_location(text) == site
 
 
 def test_what_is_missing_is_said(tmp_path):

@@ -79,8 +79,8 @@ def test_unmatched_words_are_reported_once_with_their_number(tmp_path):
     folder, unmatched = DatasetFolder(tmp_path), Unmatched()
     for place in ("t, line 2", "t, line 9"):
         unmatched.note("skin_concept", "sparkle", place)
-    unmatched.report(folder, {"skin_concept": "no sign taken"})
+    unmatched.report(folder, {"skin_concept": ("left out", "no sign taken")})
     (fault,) = folder.faults
-    assert (fault.kind, fault.place) == ("unknown label", "t, line 2")
+    assert (fault.kind, fault.place) == ("left out", "t, line 2")
     assert "'sparkle'" in fault.message
     assert "no sign taken (2 in all)" in fault.message

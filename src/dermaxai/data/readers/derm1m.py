@@ -10,7 +10,7 @@ from dermaxai.data.cleaning import clean, sentences_of
 from dermaxai.data.grouped_rows import RowGroup, grouped_rows
 from dermaxai.data.readers.dermnet import series
 from dermaxai.data.readers.ontology import Unmatched, match_diagnoses, match_findings, match_site, told
-from dermaxai.data.reading import DatasetFolder, Row, read_number
+from dermaxai.data.reading import DatasetFolder, FaultKind, Row, read_number
 from dermaxai.data.samples import Part, Sample, SampleCaption, Sentence, Sex
 from dermaxai.errors import DataError
 
@@ -36,12 +36,17 @@ def read(folder: DatasetFolder) -> Iterator[Sample]:
         sample = _sample(folder, group, unmatched)
         if sample is not None:
             yield sample
-    left_out = (
-        "kept without diagnosis" if folder.keep_unknown else "photos whose first label it is are left out"
-    )
-    unmatched.report(
-        folder, {"disease_label": left_out, "skin_concept": "no sign taken", "caption": "caption left out"}
-    )
+    unmatched.report(folder, _told_as(keep_unknown=folder.keep_unknown))
+
+
+def _told_as(*, keep_unknown: bool) -> dict[str, tuple[FaultKind, str]]:
+    """Only a label that nothing maps stops a build; other words are free text."""
+    lost = "kept without diagnosis" if keep_unknown else "photos whose first label it is are left out"
+    return {
+        "disease_label": ("unknown label", f"no label of the vocabulary, {lost}"),
+        "skin_concept": ("left out", "no sign of the vocabulary, and none is taken"),
+        "caption": ("left out", "the caption is not taken"),
+    }
 
 
 def find_tables(folder: DatasetFolder, names: Iterable[str]) -> list[Path]:

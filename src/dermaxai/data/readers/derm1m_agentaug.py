@@ -153,7 +153,9 @@ def unpack(folder: DatasetFolder, out: Path) -> int:
     """
     shards = find_shards(folder)
     if not shards:
-        raise DataError(f"'{folder.root}' holds no Parquet shard.", hint="See `dermaxai data how`.")
+        raise DataError(
+            f"'{folder.root}' holds no Parquet shard.", hint="See `dermaxai data how derm1m_agentaug`."
+        )
     return sum(_unpack_shard(folder, shard, out) for shard in shards)
 
 

@@ -36,7 +36,7 @@ def _read_row(folder: DatasetFolder, row: Row) -> Sample | None:
     if not MD5.fullmatch(md5):
         raise ValueError(f"md5hash={row['md5hash']!r} is no md5 sum")
     if row["qc"] == WRONG:
-        folder.report("left out", row.place, f"qc says {WRONG!r}.")
+        folder.report("left out", row.place, f"qc says {WRONG!r}.", label=row["label"])
         return None
     skin_type = read_skin_type(row["fitzpatrick_scale"])
     told = read_three_partition(row["three_partition_label"])

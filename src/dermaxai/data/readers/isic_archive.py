@@ -31,6 +31,7 @@ _DIAGNOSIS_TERMS = {
     "lichen planus like keratosis": "lichenoid_keratosis",
     "malignant melanocytic proliferations (melanoma)": "melanoma",
     "milium": "milia",
+    "nevus, atypical, dysplastic, or clark": "atypical_clark_dysplastic_nevus",
     "pigmented benign keratosis": "benign_keratosis",
     "squamous cell carcinoma, invasive": "squamous_cell_carcinoma",
 }

@@ -8,10 +8,12 @@ Source: Chiou et al., NEJM AI, medRxiv 10.1101/2024.06.27.24309562. Research use
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 from dermaxai.data.cells import disagreement, read_age, read_rows, read_sex, read_skin_type, required
+from dermaxai.data.readers.ontology import match_site
 from dermaxai.data.reading import DatasetFolder, PhotoIndex, Row
 from dermaxai.data.samples import Modality, Sample
 from dermaxai.data.tables import read_table
@@ -26,6 +28,15 @@ MODALITIES: Mapping[str, Modality] = {
 """By the distance of the camera."""
 NO_PATHOLOGY = "0"
 """What a few controls have for a pathology."""
+_RELATIONS = frozenset({
+    "above", "and", "behind", "below", "beside", "between", "by", "from", "near", "of", "or", "to", "under",
+})  # fmt: skip
+"""A place said with one of them may be another than the one it names."""
+_FURTHER_SITES: Mapping[str, str] = {
+    "cheek": "face", "chin": "face", "eyebrow": "face", "forehead": "face", "temple": "face",
+    "palm": "palms_soles", "sole": "palms_soles",
+}  # fmt: skip
+"""Words of places that are part of a site."""
 
 _TABLES = ("release_midas.xlsx", "*midas*.xlsx", "*midas*.csv")
 _COLUMNS = (
@@ -44,7 +55,7 @@ def read(folder: DatasetFolder) -> Iterator[Sample]:
 
 def _sample(folder: DatasetFolder, row: Row) -> Sample | None:
     image, record = required(row, "midas_file_name"), required(row, "midas_record_id")
-    text = _words(row["midas_path"])
+    text, location = _words(row["midas_path"]), _words(row.known("midas_location") or "")
     label = _label(folder, row, text)
     if label is None and text not in ("", NO_PATHOLOGY) and not folder.keep_unknown:
         return None
@@ -57,7 +68,8 @@ def _sample(folder: DatasetFolder, row: Row) -> Sample | None:
         diagnosis=label.diagnosis if label else None,
         label=text,
         source_malignancy=disagreement(label.source_malignancy, label.diagnosis) if label else "",
-        site_text=_words(row.known("midas_location") or ""),
+        site=read_location(location),
+        site_text=location,
         age=read_age(row, "midas_age"),
         sex=read_sex(row, "midas_gender"),
         skin_type=read_skin_type(row, "midas_fitzpatrick"),
@@ -69,6 +81,21 @@ def _sample(folder: DatasetFolder, row: Row) -> Sample | None:
 def _words(text: str) -> str:
     """With single, breaking spaces."""
     return " ".join(text.split())
+
+
+def read_location(text: str) -> str | None:
+    """Id of the one body site that the free text names; None where it names none, several, or a relation.
+
+    >>> read_location("l lower back"), read_location("left cheek"), read_location("below left ear")
+    ('back', 'face', None)
+    """
+    words = re.findall(r"[a-z]+", text.casefold())
+    if not _RELATIONS.isdisjoint(words):
+        return None
+    found = {
+        site for word in words if (site := _FURTHER_SITES.get(word.removesuffix("s")) or match_site(word))
+    }
+    return found.pop() if len(found) == 1 else None
 
 
 def _label(folder: DatasetFolder, row: Row, text: str) -> Label | None:

@@ -8,7 +8,7 @@ from functools import cache, lru_cache
 from typing import final
 
 from dermaxai.data.cleaning import SENTINELS
-from dermaxai.data.reading import DatasetFolder, known
+from dermaxai.data.reading import DatasetFolder, FaultKind, known
 from dermaxai.vocabulary import diagnoses, findings, labels, sites
 
 _NOT_TOLD = frozenset(sentinel.casefold() for sentinel in SENTINELS)
@@ -159,11 +159,8 @@ class Unmatched:
         first, count = self._seen.get((column, word), (place, 0))
         self._seen[column, word] = (first, count + 1)
 
-    def report(self, folder: DatasetFolder, consequence: Mapping[str, str]) -> None:
-        """Tell the folder; `consequence` says per column what became of those rows."""
+    def report(self, folder: DatasetFolder, told_as: Mapping[str, tuple[FaultKind, str]]) -> None:
+        """Tell the folder; `told_as` has per column the kind of fault, and what became of those rows."""
         for (column, word), (first, count) in self._seen.items():
-            folder.report(
-                "unknown label",
-                first,
-                f"{column}={word!r} is nothing the vocabulary knows; {consequence[column]} ({count} in all).",
-            )
+            kind, consequence = told_as[column]
+            folder.report(kind, first, f"{column}={word!r}: {consequence} ({count} in all).")

@@ -30,7 +30,7 @@ def read(folder: DatasetFolder) -> Iterator[Sample]:
     captioned, argued = _find(folder, "SkinCAP"), _find(folder, "SkinCoT")
     if captioned is None and argued is None:
         raise DataError(
-            f"'{folder.root}' holds neither SkinCAP nor SkinCoT.", hint="See `dermaxai data how`."
+            f"'{folder.root}' holds neither SkinCAP nor SkinCoT.", hint="See `dermaxai data how skincare`."
         )
     if captioned is not None:
         for sample in skincap.read(_inner(folder, captioned)):
