@@ -10,8 +10,8 @@ from hypothesis import assume, given, settings
 from hypothesis import strategies as st
 
 from dermaxai.data.appearance import PALETTE, Appearance
-from dermaxai.data.ham10000 import DIAGNOSES
 from dermaxai.data.weak_captions import caption, compose, gather
+from dermaxai.embedded.lesions import DIAGNOSES
 from dermaxai.statements import SLOTS, TERMS, Facts, is_whole, read_facts, wordings_of
 
 LANGUAGES = ("en", "ru")

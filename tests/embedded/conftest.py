@@ -8,9 +8,9 @@ import pytest
 import torch
 
 from dermaxai.data.appearance import Appearance
-from dermaxai.data.ham10000 import DIAGNOSES, HamRow
 from dermaxai.data.weak_captions import caption, gather
 from dermaxai.embedded.encoder import EncoderTraining
+from dermaxai.embedded.lesions import DIAGNOSES, LesionPhoto
 from dermaxai.embedded.photos import MASK_SIDE, Measured
 from dermaxai.embedded.recipes import EncoderRecipe, Phase
 from dermaxai.embedded.tokenizer import train_text_tokenizer
@@ -49,7 +49,7 @@ def measured() -> Measured:
         for number, mask in enumerate(masks)
     ]
     rows = [
-        HamRow(f"ISIC_{number}", f"HAM_{number // 2}", DIAGNOSES[number % 7], Path(), None, None, None)
+        LesionPhoto(f"ISIC_{number}", f"HAM_{number // 2}", DIAGNOSES[number % 7], Path())
         for number in range(COUNT)
     ]
     return Measured(

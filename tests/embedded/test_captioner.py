@@ -8,7 +8,6 @@ import torch
 from PIL import Image
 
 from dermaxai.captioner.decoder import base_state, load_t5
-from dermaxai.data.ham10000 import DIAGNOSES
 from dermaxai.data.manifest import Manifest
 from dermaxai.embedded import captioner as stage
 from dermaxai.embedded.captioner import (
@@ -22,6 +21,7 @@ from dermaxai.embedded.captioner import (
     write_manifest,
 )
 from dermaxai.embedded.language import NAME, train_language
+from dermaxai.embedded.lesions import DIAGNOSES
 from dermaxai.embedded.splits import Split
 from dermaxai.training.recipe import read_recipe
 from tests.embedded.conftest import COUNT

@@ -7,7 +7,6 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from dermaxai.data.ham10000 import DIAGNOSES
 from dermaxai.data.weak_captions import caption
 from dermaxai.embedded.figures import (
     REPLACED,
@@ -18,6 +17,7 @@ from dermaxai.embedded.figures import (
     write_figures,
 )
 from dermaxai.embedded.language import draw_facts
+from dermaxai.embedded.lesions import DIAGNOSES
 from dermaxai.measure import intervals
 from dermaxai.measure.intervals import interval
 from dermaxai.statements import MEASURED_SLOTS, Facts

@@ -6,7 +6,7 @@ import torch
 from PIL import Image
 from torch.nn import functional
 
-from dermaxai.data.ham10000 import HamRow
+from dermaxai.embedded.lesions import LesionPhoto
 from dermaxai.embedded.photos import augment, load_measured
 from tests.data.drawn import RADIUS, X, Y, comma, disc, paint
 
@@ -20,7 +20,7 @@ def folder(tmp_path_factory):
 
 
 def rows_of(folder, *names):
-    return [HamRow(name, name, "nv", folder / f"{name}.jpg", None, None, None) for name in names]
+    return [LesionPhoto(name, name, "nv", folder / f"{name}.jpg") for name in names]
 
 
 def test_measured_once_and_kept(folder, monkeypatch):

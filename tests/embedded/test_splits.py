@@ -7,8 +7,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from dermaxai.data.ham10000 import HamRow
 from dermaxai.embedded.language import LanguageRecipe
+from dermaxai.embedded.lesions import LesionPhoto
 from dermaxai.embedded.photos import Measured
 from dermaxai.embedded.recipes import EncoderRecipe, read_recipe, read_stage
 from dermaxai.embedded.splits import split_by_lesion
@@ -20,8 +20,7 @@ RECIPE = Path(__file__).parents[2] / "recipes" / "demo.toml"
 
 def rows_of(lesions) -> Measured:
     rows = [
-        HamRow(f"ISIC_{number}", f"HAM_{lesion}", "nv", Path(), None, None, None)
-        for number, lesion in enumerate(lesions)
+        LesionPhoto(f"ISIC_{number}", f"HAM_{lesion}", "nv", Path()) for number, lesion in enumerate(lesions)
     ]
     return Measured(tuple(rows), torch.zeros(0, 3, 2, 2), torch.zeros(0, 2, 2), ())
 

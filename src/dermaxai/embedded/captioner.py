@@ -13,7 +13,6 @@ from torch import Tensor
 
 from dermaxai.captioner import Captioner
 from dermaxai.data.building import BuildOptions, build
-from dermaxai.data.ham10000 import DIAGNOSES
 from dermaxai.data.manifest import Manifest
 from dermaxai.data.reading import DatasetFolder
 from dermaxai.data.samples import Part
@@ -21,6 +20,7 @@ from dermaxai.data.splitting import SplitOptions
 from dermaxai.data.weak_captions import gather
 from dermaxai.embedded.clip import MEAN, STD
 from dermaxai.embedded.language import LANGUAGES
+from dermaxai.embedded.lesions import DIAGNOSES
 from dermaxai.embedded.photos import Measured
 from dermaxai.embedded.splits import Split
 from dermaxai.encoders.base import AbstractEncoder

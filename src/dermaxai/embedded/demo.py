@@ -13,7 +13,6 @@ import torch
 
 from dermaxai.captioner import FrozenWatch, load_captioner, save_captioner
 from dermaxai.captioner.checkpoint import Packing
-from dermaxai.data.ham10000 import read_ham10000
 from dermaxai.data.weak_captions import caption, gather
 from dermaxai.embedded.captioner import (
     LICENCE,
@@ -26,6 +25,7 @@ from dermaxai.embedded.captioner import (
 from dermaxai.embedded.encoder import EncoderTraining
 from dermaxai.embedded.figures import measure_captions, measure_zero_shot, write_figures
 from dermaxai.embedded.language import NAME, LanguageRecipe, train_language
+from dermaxai.embedded.lesions import read_lesions
 from dermaxai.embedded.maps import map_figures
 from dermaxai.embedded.outside import fit_outside, known_sets, measure_outside, to_markdown
 from dermaxai.embedded.photos import Measured, load_measured
@@ -60,7 +60,7 @@ def train_demo(recipe_path: Path, data_folder: Path, out: Path, *, only: str | N
     if threads:
         torch.set_num_threads(threads)
     recipe = read_recipe(recipe_path)
-    rows = read_ham10000(data_folder)
+    rows = read_lesions(data_folder)
     data = load_measured(rows, out / "photos.npz")
     ids = frozenset((recipe_path.parent / recipe["test_ids"]).read_text(encoding="utf-8").split())
     split = split_by_lesion(data, ids, recipe["validation"])

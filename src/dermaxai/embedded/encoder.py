@@ -23,8 +23,8 @@ from torch.nn import functional
 from transformers import AutoTokenizer
 
 from dermaxai.data.appearance import PALETTE
-from dermaxai.data.ham10000 import DIAGNOSES
 from dermaxai.embedded.clip import MEAN, PATCH, STD, build_clip, encode_short, export, image_tokens
+from dermaxai.embedded.lesions import DIAGNOSES
 from dermaxai.embedded.muon import Muon
 from dermaxai.embedded.photos import Measured, augment
 from dermaxai.embedded.recipes import EncoderRecipe, Phase, check_same, fingerprint

@@ -13,10 +13,10 @@ import torch
 from jaxtyping import Bool, Int
 
 from dermaxai.captioner import Captioner
-from dermaxai.data.ham10000 import DIAGNOSES
 from dermaxai.embedded.captioner import Views, describe_views
 from dermaxai.embedded.clip import MEAN, STD
 from dermaxai.embedded.language import LANGUAGES
+from dermaxai.embedded.lesions import DIAGNOSES
 from dermaxai.embedded.photos import Measured
 from dermaxai.encoders.base import AbstractEncoder
 from dermaxai.measure.intervals import Rows, Statistic, interval

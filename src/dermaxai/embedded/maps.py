@@ -17,7 +17,7 @@ import numpy as np
 from jaxtyping import Bool, Float
 
 from dermaxai.data.appearance import segment
-from dermaxai.data.ham10000 import read_ham10000
+from dermaxai.embedded.lesions import read_lesions
 from dermaxai.explain.base import Explained
 from dermaxai.explain.evidence import WordEvidence, visual_evidence, word_targets
 from dermaxai.explain.grad_eclip import GradEclip
@@ -57,7 +57,7 @@ def phantoms(count: int) -> Iterator[Known]:
 def photos(folder: Path, test_ids: Path, count: int) -> Iterator[Known]:
     """Test photos whose measured outline is to be trusted."""
     wanted = set(test_ids.read_text(encoding="utf-8").split())
-    for row in [row for row in read_ham10000(folder) if row.image in wanted][:count]:
+    for row in [row for row in read_lesions(folder) if row.image in wanted][:count]:
         image = read_image(row.path)
         found = segment(image.pixels)
         if found.mask.shape == image.pixels.shape[:2] and found.mask.any() and found.touches < 0.35:

@@ -17,7 +17,7 @@ import numpy as np
 import torch
 
 from dermaxai.captioner.outside import OutsideRule, Samples, describe
-from dermaxai.data.ham10000 import read_ham10000
+from dermaxai.embedded.lesions import read_lesions
 from dermaxai.embedded.photos import Measured, load_measured
 from dermaxai.embedded.splits import Split, split_by_lesion
 from dermaxai.embedded.strangers import DRAWN, as_photo, draw_set, read_folder
@@ -165,7 +165,7 @@ def _arguments() -> argparse.Namespace:
 
 def _fit(arguments: argparse.Namespace, encoder: AbstractEncoder) -> OutsideRule:
     ids = frozenset(arguments.test_ids.read_text().split())
-    data = load_measured(read_ham10000(arguments.data), arguments.cache or arguments.model / "photos.npz")
+    data = load_measured(read_lesions(arguments.data), arguments.cache or arguments.model / "photos.npz")
     return fit_outside(data, split_by_lesion(data, ids, VALIDATION), encoder)
 
 

@@ -16,7 +16,7 @@ from PIL import Image
 from torch import Tensor
 
 from dermaxai.data.appearance import FRAME, PALETTE, Appearance, measure, segment, to_frame
-from dermaxai.data.ham10000 import HamRow
+from dermaxai.embedded.lesions import LesionPhoto
 from dermaxai.features.views import MASK_SIDE as MASK_SIDE
 from dermaxai.features.views import augment as augment
 
@@ -27,7 +27,7 @@ LOG = logging.getLogger(__name__)
 class Measured:
     """Photos of a dataset with what was measured in them; row i of everything is rows[i]."""
 
-    rows: tuple[HamRow, ...]
+    rows: tuple[LesionPhoto, ...]
     photos: UInt8[Tensor, "n 3 224 224"]
     masks: UInt8[Tensor, "n 56 56"]
     """Lesion coverage of each cell, 0 to 255."""
@@ -46,7 +46,7 @@ def _measure_one(path: Path) -> Result:
     return frame, np.rint(cells * 255).astype(np.uint8), measure(frame)
 
 
-def load_measured(rows: Sequence[HamRow], cache: Path) -> Measured:
+def load_measured(rows: Sequence[LesionPhoto], cache: Path) -> Measured:
     """Read and measure photos, or take them from `cache` when it holds exactly these files."""
     if not _holds(cache, rows):
         LOG.info("measuring %d photos, once; kept in %s", len(rows), cache)
@@ -63,21 +63,21 @@ def load_measured(rows: Sequence[HamRow], cache: Path) -> Measured:
         )
 
 
-def _holds(cache: Path, rows: Sequence[HamRow]) -> bool:
+def _holds(cache: Path, rows: Sequence[LesionPhoto]) -> bool:
     if not cache.is_file():
         return False
     with np.load(cache) as stored:
         return "files" in stored and list(stored["files"]) == _files(rows)
 
 
-def _files(rows: Sequence[HamRow]) -> list[str]:
+def _files(rows: Sequence[LesionPhoto]) -> list[str]:
     """Names and sizes, so that the same photo in another size is measured again."""
     return [f"{row.image} {row.path.stat().st_size}" for row in rows]
 
 
 def _save(
     cache: Path,
-    rows: Sequence[HamRow],
+    rows: Sequence[LesionPhoto],
     results: Sequence[Result],
 ) -> None:
     measured = [appearance for _, _, appearance in results]
