@@ -116,7 +116,7 @@ def test_only_verified_codes_are_shown():
 
 
 def test_findings():
-    assert len(findings()) == 107
+    assert len(findings()) == 127
     asked = [entry.skincon for entry in findings().values() if entry.skincon]
     assert len(asked) == len(set(asked)) == 48
     for entry in findings().values():

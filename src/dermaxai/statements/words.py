@@ -72,6 +72,26 @@ blue_whitish_veil | blue whitish veil | бело-голубая вуаль | б�
 vascular_structures | vascular structures | сосудистые структуры | сосудистых структур
 streaks | streaks | полосы | полос
 dots_and_globules | dots and globules | точки и глобулы | точек и глобул
+typical_pigment_network | typical pigment network | типичная пигментная сеть | типичной пигментной сети
+atypical_pigment_network | atypical pigment network | атипичная пигментная сеть | атипичной пигментной сети
+arborizing_vessels | arborizing vessels | древовидные сосуды | древовидных сосудов
+comma_vessels | comma vessels | сосуды в виде запятой | сосудов в виде запятой
+hairpin_vessels | hairpin vessels | сосуды в виде шпильки | сосудов в виде шпильки
+vessels_within_regression | vessels within regression | сосуды в зоне регресса | сосудов в зоне регресса
+wreath_vessels | wreath vessels | сосуды в виде венка | сосудов в виде венка
+dotted_vessels | dotted vessels | точечные сосуды | точечных сосудов
+linear_irregular_vessels | linear irregular vessels | линейные неправильные сосуды | линейных неправильных сосудов
+diffuse_regular_pigmentation | diffuse regular pigmentation | диффузная равномерная пигментация | диффузной равномерной пигментации
+diffuse_irregular_pigmentation | diffuse irregular pigmentation | диффузная неравномерная пигментация | диффузной неравномерной пигментации
+localized_regular_pigmentation | localized regular pigmentation | локализованная равномерная пигментация | локализованной равномерной пигментации
+localized_irregular_pigmentation | localized irregular pigmentation | локализованная неравномерная пигментация | локализованной неравномерной пигментации
+regular_streaks | regular streaks | правильные полосы | правильных полос
+regular_dots_and_globules | regular dots and globules | правильные точки и глобулы | правильных точек и глобул
+irregular_streaks | irregular streaks | неправильные полосы | неправильных полос
+irregular_dots_and_globules | irregular dots and globules | неправильные точки и глобулы | неправильных точек и глобул
+blue_regression_areas | blue regression areas | голубые зоны регресса | голубых зон регресса
+white_regression_areas | white regression areas | белые зоны регресса | белых зон регресса
+blue_and_white_regression_areas | blue and white regression areas | голубые и белые зоны регресса | голубых и белых зон регресса
 desquamation | desquamation | шелушение | шелушения
 hemorrhage | hemorrhage | кровоизлияние | кровоизлияния
 keloid | keloid | келоид | келоида

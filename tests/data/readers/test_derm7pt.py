@@ -66,11 +66,12 @@ def test_release(tmp_path, root):
 def test_findings(tmp_path):
     write(tmp_path, CARCINOMA, MELANOMA)
     derm, clinic, second, _ = read(DatasetFolder(tmp_path))
-    assert derm.present == ("vascular_structures", "nodule")
+    assert derm.present == ("arborizing_vessels", "nodule")
     assert set(derm.absent) == set(CRITERIA) - {"vascular_structures"}
     assert (clinic.present, clinic.absent) == (("nodule",), ())
     assert set(second.present) == {
-        "pigment_network", "streaks", "pigmentation", "regression_structures", "blue_whitish_veil", "flat",
+        "atypical_pigment_network", "irregular_streaks", "diffuse_irregular_pigmentation",
+        "blue_regression_areas", "blue_whitish_veil", "flat",
     }  # fmt: skip
     assert second.absent == ("vascular_structures",)
 
@@ -83,6 +84,7 @@ def test_criteria_are_those_of_the_checklist():
     assert len(told) == 28
     assert set(told) == ours
     assert set(CRITERIA) <= set(findings())
+    assert {finding for values in CRITERIA.values() for finding in values.values()} <= set(findings())
 
 
 @pytest.mark.parametrize(

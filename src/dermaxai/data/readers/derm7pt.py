@@ -16,18 +16,36 @@ from dermaxai.data.reading import DatasetFolder, ReadTable, Row
 from dermaxai.data.samples import Part, Sample
 from dermaxai.data.tables import read_table
 
-CRITERIA: Mapping[str, tuple[str, ...]] = {
-    "pigment_network": ("typical", "atypical"),
-    "blue_whitish_veil": ("present",),
-    "vascular_structures": (
-        "arborizing", "comma", "hairpin", "within regression", "wreath", "dotted", "linear irregular",
-    ),
-    "pigmentation": ("diffuse regular", "localized regular", "diffuse irregular", "localized irregular"),
-    "streaks": ("regular", "irregular"),
-    "dots_and_globules": ("regular", "irregular"),
-    "regression_structures": ("blue areas", "white areas", "combinations"),
-}  # fmt: skip
-"""Columns, which are ids of findings, and their values beside 'absent'."""
+CRITERIA: Mapping[str, Mapping[str, str]] = {
+    "pigment_network": {"typical": "typical_pigment_network", "atypical": "atypical_pigment_network"},
+    "blue_whitish_veil": {"present": "blue_whitish_veil"},
+    "vascular_structures": {
+        "arborizing": "arborizing_vessels",
+        "comma": "comma_vessels",
+        "hairpin": "hairpin_vessels",
+        "within regression": "vessels_within_regression",
+        "wreath": "wreath_vessels",
+        "dotted": "dotted_vessels",
+        "linear irregular": "linear_irregular_vessels",
+    },
+    "pigmentation": {
+        "diffuse regular": "diffuse_regular_pigmentation",
+        "localized regular": "localized_regular_pigmentation",
+        "diffuse irregular": "diffuse_irregular_pigmentation",
+        "localized irregular": "localized_irregular_pigmentation",
+    },
+    "streaks": {"regular": "regular_streaks", "irregular": "irregular_streaks"},
+    "dots_and_globules": {
+        "regular": "regular_dots_and_globules",
+        "irregular": "irregular_dots_and_globules",
+    },
+    "regression_structures": {
+        "blue areas": "blue_regression_areas",
+        "white areas": "white_regression_areas",
+        "combinations": "blue_and_white_regression_areas",
+    },
+}
+"""Columns, and the finding that each value is; 'absent' denies the finding of the column's name."""
 LICENCE = "academic research only, no redistribution"
 
 _ELEVATIONS = {"flat": "flat", "palpable": "raised", "nodular": "nodule"}
@@ -121,15 +139,17 @@ def _has_clinical(row: Row, dermoscopic: set[str]) -> bool:
 
 
 def _criteria(row: Row, *, seen: bool) -> tuple[str, ...]:
-    """The criteria that are there, or those that are not; one with an empty cell is neither.
+    """The criteria that are there, as the kind they are, or those that are not; an empty cell is neither.
 
     Raises: ValueError for a value that the checklist does not have.
     """
-    told = {finding: value for finding in CRITERIA if (value := row.known(finding))}
-    for finding, value in told.items():
-        if value not in ("absent", *CRITERIA[finding]):
-            raise ValueError(f"{finding}: {value!r} is no value of the seven-point checklist")
-    return tuple(finding for finding, value in told.items() if (value != "absent") == seen)
+    told = {column: value for column in CRITERIA if (value := row.known(column))}
+    for column, value in told.items():
+        if value != "absent" and value not in CRITERIA[column]:
+            raise ValueError(f"{column}: {value!r} is no value of the seven-point checklist")
+    if seen:
+        return tuple(CRITERIA[column][value] for column, value in told.items() if value != "absent")
+    return tuple(column for column, value in told.items() if value == "absent")
 
 
 def _elevation(row: Row) -> tuple[str, ...]:
