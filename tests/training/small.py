@@ -1,6 +1,7 @@
 """A training small enough to run whole in a second: photos in memory, captions that can be learned."""
 
 import hashlib
+from dataclasses import replace
 
 import numpy as np
 import torch
@@ -139,16 +140,20 @@ def write_manifest(path, photos, folder=None):
         writer.finish()
 
 
-def write_cache(folder, photos, *, views=2):
+def write_cache(folder, photos, *, views=2, **changes):
+    """Args: changes, fields of the key."""
     key = FeatureKey(
         encoder="demo", weights_sha256="ab" * 32, preprocessing="cd" * 32, precision="float32",
         layer="patches", pooling="all", rows=3, columns=3, width=tiny.WIDTH, dtype="float16",
         augmentation="none", seed=0,
     )  # fmt: skip
+    key = replace(key, **changes)
     cache = FeatureCache.create(folder, key)
     with FeatureWriter(cache) as writer:
         for view in range(views):
-            features = torch.randn(photos, 9, tiny.WIDTH, generator=torch.Generator().manual_seed(view))
+            features = torch.randn(
+                photos, key.tokens, key.width, generator=torch.Generator().manual_seed(view)
+            )
             named = [sha256_of(row) for row in range(photos)]
             writer.append(named, [view] * photos, features, [0.4] * photos if view else None)
 

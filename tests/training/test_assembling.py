@@ -7,10 +7,12 @@ from safetensors.torch import load_file
 
 from dermaxai.captioner import load_captioner
 from dermaxai.errors import DataError, SettingError
+from dermaxai.explain.evidence import mean_of
 from dermaxai.training.assembling import assemble, once
 from dermaxai.training.recipe import read_recipe
 from dermaxai.training.running import train_recipe
 from dermaxai.training.team import AcceleratedTeam
+from tests.captioner import tiny
 from tests.training.small import write_cache, write_manifest, write_photos, write_recipe_world
 
 
@@ -39,6 +41,7 @@ def test_a_recipe_becomes_a_captioner_with_its_card(trained):
     assert "ham10000 (16 photos), skincap (8 photos); manifest" in card
     assert "Licence of the weights: CC BY-NC 4.0" in card
     assert captioner.config.tables["licence"] == "CC BY-NC 4.0"
+    assert captioner.config.tables["adapter"] == "default"
     assert json.loads((trained / "run.json").read_text())["photos"] == 24
 
 
@@ -58,8 +61,7 @@ def test_an_adapter_is_stacked_beside_the_first(world, trained):
     assert all(torch.equal(value, kept[name]) for name, value in first.items())
     assert any(value.abs().max() > 0 for name, value in second.items() if "lora_B" in name)
     captioner = load_captioner(folder / "captioner")
-    assert captioner.adapters.active == "default"
-    captioner.adapters.use("skincap")
+    assert captioner.config.tables["adapter"] == captioner.adapters.active == "skincap"
 
 
 def test_resume_names_what_differs(world, trained):
@@ -120,6 +122,33 @@ def test_photos_without_features_are_a_fault_or_left_out(tmp_path, team):
     assert job.told["photos"] == 16
 
 
+def test_a_run_is_not_resumed_on_a_cache_that_has_grown(tmp_path):
+    world = write_recipe_world(tmp_path)
+    write_cache(tmp_path / "fewer", 20)
+    changes = [f"features.cache={(tmp_path / 'fewer').as_posix()}", "features.skip_missing=true"]
+    train_recipe(read_recipe(world, changes), tmp_path / "run", device="cpu")
+    write_cache(tmp_path / "fewer", 25)
+    with pytest.raises(SettingError, match="photos was"):
+        train_recipe(read_recipe(world, changes), tmp_path / "run", resume=True, device="cpu")
+
+
+def test_nothing_to_compare_is_a_fault(tmp_path, team):
+    world = write_recipe_world(tmp_path)
+    write_cache(tmp_path / "fewer", 4)
+    changes = [f"features.cache={(tmp_path / 'fewer').as_posix()}", "features.skip_missing=true"]
+    with pytest.raises(DataError, match=r"Of no photo in data\.validation"):
+        assemble(read_recipe(world, changes), tmp_path / "run", team)
+
+
+def test_a_captioner_of_pooled_patches_explains_photos_with_all_of_theirs(tmp_path, team):
+    world = write_recipe_world(tmp_path)
+    write_cache(tmp_path / "pooled", 30, pooling="2x2", rows=2, columns=2)
+    changes = [f"features.cache={(tmp_path / 'pooled').as_posix()}"]
+    captioner = assemble(read_recipe(world, changes), tmp_path / "run", team).captioner
+    assert captioner.mean_patches.shape == (24,)
+    assert mean_of(captioner, tiny.encoded(encoder="demo")).shape == (9, 24)
+
+
 def test_texts_are_gone_through_once(world, tmp_path, team):
     told = []
     for _ in range(2):
@@ -152,3 +181,11 @@ def test_live_training_leaves_the_encoder_as_it_is(bundle, tmp_path):
 def test_of_one_photo_the_row_that_says_most():
     photos = np.array(["a", "a", "b", "b", "c"])
     assert once(photos, np.array([1, 5, 4, 4, 0])).tolist() == [1, 2]
+
+
+def test_a_damaged_survey_is_made_again(world, tmp_path, team):
+    assemble(read_recipe(world), tmp_path, team)
+    whole = (tmp_path / "texts.npz").read_bytes()
+    (tmp_path / "texts.npz").write_bytes(whole[: len(whole) // 2])
+    assemble(read_recipe(world), tmp_path, team)
+    assert (tmp_path / "texts.npz").read_bytes() == whole

@@ -1,7 +1,7 @@
 import pytest
 
 from dermaxai.captioner import save_captioner
-from dermaxai.errors import WeightsMismatch
+from dermaxai.errors import SettingError, WeightsMismatch
 from dermaxai.training.building import Seen, build_captioner
 from dermaxai.training.recipe import read_recipe
 from tests.captioner import tiny
@@ -51,6 +51,12 @@ def test_a_trained_captioner_keeps_its_adapters(path):
     assert captioner.adapters.active == "second"
     again = build_captioner(read_recipe(path, changes[:1]), SEEN)
     assert list(again.adapters.settings) == ["default"]
+
+
+def test_layers_that_this_t5_does_not_have_are_refused(path):
+    recipe = read_recipe(path, ["captioner.adapters.default.layers=['wi']"])  # That T5 is gated.
+    with pytest.raises(SettingError, match="this T5 has none of the layers wi"):
+        build_captioner(recipe, SEEN)
 
 
 @pytest.mark.parametrize("seen", [Seen("demo", "ab" * 32, 25), Seen("demo", "cd" * 32, 24)])

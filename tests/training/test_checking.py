@@ -1,10 +1,12 @@
 import pytest
 
+from dermaxai.captioner import save_captioner
 from dermaxai.errors import SettingError
 from dermaxai.training.checking import check_recipe
 from dermaxai.training.plan import plan_of
 from dermaxai.training.recipe import read_recipe
-from tests.training.small import write_recipe_world
+from tests.captioner import tiny
+from tests.training.small import write_cache, write_manifest, write_photos, write_recipe_world
 
 
 @pytest.fixture(scope="module")
@@ -65,6 +67,54 @@ def test_single_faults(world, changes, said):
     assert said in faults(world, *changes)
 
 
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"layer": "embedding", "pooling": "class", "rows": 1, "columns": 1}, "holds image embeddings"),
+        ({"width": 12}, "its patches are 12 wide, captioner.start reads 24"),
+        (
+            {"weights_sha256": "ef" * 32},
+            "its patches are of weights efefefefefef, captioner.start reads abab",
+        ),
+    ],
+)
+def test_a_cache_that_the_captioner_cannot_read(world, tmp_path, changes, said):
+    save_captioner(tiny.captioner(encoder="demo", encoder_sha256="ab" * 32), tmp_path / "trained")
+    write_cache(tmp_path / "cache", 30, **changes)
+    start, cache = (place.as_posix() for place in (tmp_path / "trained", tmp_path / "cache"))
+    assert said in faults(world, f"features.cache={cache}", f"captioner={{start = '{start}'}}")
+
+
+def test_a_part_without_any_features(world, tmp_path):
+    write_cache(tmp_path / "cache", 4)
+    changes = [f"features.cache={(tmp_path / 'cache').as_posix()}", "features.skip_missing=true"]
+    told = faults(world, *changes)
+    assert told.endswith("1 fault:\n  - features.cache: it lacks all 6 photos in data.validation; bring them")
+    assert "it lacks 20 of 24 photos in data.train" in faults(world, changes[0])
+    write_cache(tmp_path / "cache", 20)
+    lines = list(plan_of(read_recipe(world, changes)).lines())
+    assert lines[2:4] == ["without patches, left out: 8", "steps: 6 (1.50 epochs)"]
+
+
+def test_live_photos_that_are_gone(tmp_path):
+    world = write_recipe_world(tmp_path)
+    write_photos(tmp_path, 10)
+    write_manifest(tmp_path / "manifest.parquet", 10, tmp_path)
+    (tmp_path / "3.png").unlink()
+    told = faults(world, "features={live = true}")
+    assert told.endswith(
+        "the disk lacks 1 of 8 photos in data.train; bring them, or set features.skip_missing = true"
+    )
+    check_recipe(read_recipe(world, ["features={live = true, skip_missing = true}"]))
+
+
+def test_one_damaged_file_is_one_fault(world, tmp_path):
+    (tmp_path / "captioner.json").write_text("{")
+    told = faults(world, f"captioner={{start = '{tmp_path.as_posix()}'}}")
+    assert told.startswith("tried.toml: 1 fault:")
+    assert "is no readable JSON" in told
+
+
 def test_the_plan_tells_what_will_happen(world):
     lines = list(plan_of(read_recipe(world, ["training.batch=6"])).lines())
     assert lines[0] == "train: 24 photos (ham10000 16, skincap 8)"
@@ -77,7 +127,8 @@ def test_the_plan_tells_what_will_happen(world):
 def test_the_plan_tells_what_is_cut_off(world):
     lines = list(plan_of(read_recipe(world, ["captioner.max_tokens=9"])).lines())
     assert lines[4].startswith("captions longer than captioner.max_tokens, whose end is cut off: ")
-    assert plan_of(read_recipe(world, ["captioner.max_tokens=500"])).cut == 0
+    fits = plan_of(read_recipe(world, ["captioner.max_tokens=500"])).fits
+    assert {language: fit.cut for language, fit in fits.items()} == {"en": 0, "ru": 0}
 
 
 def test_the_plan_without_weights_says_so(world, plain_environment):

@@ -49,6 +49,13 @@ def test_validate_tells_all_faults_and_leaves_with_2(call, world):
         assert "Traceback" not in done.output
 
 
+def test_what_only_the_weights_tell_is_no_ok(call, world):
+    done = call("validate", world, "--set", "captioner.languages.en.decoder_prefix=none")
+    assert done.exit_code == 2
+    assert "OK" not in done.stdout
+    assert "not a special token" in done.stderr
+
+
 def test_train_prints_the_captioner_and_resumes(call, world, tmp_path):
     out = tmp_path / "run"
     done = call("train", world, "-o", out, "--device", "cpu", "--threads", 1)

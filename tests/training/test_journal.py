@@ -1,6 +1,8 @@
 import csv
 import json
 
+import pytest
+
 from dermaxai.training.journal import COLUMNS, Journal, read_journal
 
 
@@ -43,3 +45,10 @@ def test_a_line_that_was_cut_off_counts_as_none(tmp_path):
     assert [one["step"] for one in read_journal(journal.lines)] == [1, 2]
     journal.begin(2)
     assert journal.lines.read_text().endswith("}\n")
+
+
+@pytest.mark.parametrize("line", [b'{"a": 1}', b"7", b"\xff\xfe"])
+def test_what_is_no_record_ends_the_journal(tmp_path, line):
+    path = tmp_path / "log.jsonl"
+    path.write_bytes(b'{"step": 1}\n' + line + b'\n{"step": 2}\n')
+    assert list(read_journal(path)) == [{"step": 1}]

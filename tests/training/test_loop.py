@@ -134,6 +134,13 @@ def test_the_best_state_is_kept_and_patience_ends(tmp_path, team):
     assert finished.run(resume=True).step == 8
 
 
+def test_figures_that_are_no_numbers_end_the_run(tmp_path, team):
+    training = Training(replace(job(team), check=Judge([1.0, float("nan")])), tmp_path, team)
+    with pytest.raises(SettingError, match="no numbers at step 8"):
+        training.run()
+    assert not (tmp_path / "captioner").exists()
+
+
 def test_a_loss_that_is_no_number_ends_the_run(tmp_path, team):
     with pytest.raises(SettingError, match=r"Lower training\.rates"):
         Training(job(team, rates=(1e30, 1e30, 1e30), warmup=0), tmp_path, team).run()

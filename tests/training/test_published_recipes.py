@@ -11,8 +11,8 @@ from dermaxai.training.checking import check_recipe
 from dermaxai.training.recipe import read_recipe
 
 HOME = Path(__file__).parent.parent.parent / "recipes"
-RECIPES = sorted(path for path in HOME.rglob("*.toml") if path.name != "demo.toml")
-"""That of the embedded model has a form of its own."""
+RECIPES = sorted(path for path in HOME.rglob("*.toml") if not path.name.startswith("demo"))
+"""Those of the embedded model are tried with it."""
 
 
 @pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.stem)

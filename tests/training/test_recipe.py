@@ -57,7 +57,7 @@ def test_all_faults_come_at_once_with_near_names(recipe):
 @pytest.mark.parametrize(
     ("changes", "message"),
     [
-        (["training.epochs=1"], "give either steps or epochs"),
+        (["training={steps = 5, epochs = 1}"], "give either steps or epochs"),
         (["training.batch=10", "training.accumulate=4"], "batch 10 must be a multiple of accumulate 4"),
         (["features.live=true"], "give either cache"),
         (["data.datasets.x=0"], "weights must be above 0"),
@@ -67,11 +67,47 @@ def test_all_faults_come_at_once_with_near_names(recipe):
         (["captioner.adapters.a.encoder=true"], "adapts what skip_encoder leaves out"),
         (['captioner.adapters."a-b".rank=2'], "is no name"),
         (["training.steps.x=1"], "'steps' is a value, no table"),
+        (["captioner.sizes.hidden=0"], "captioner.sizes.hidden: input should be greater than or equal to 1"),
+        (["captioner.sizes.dropout=2"], "captioner.sizes.dropout: input should be less than 1"),
+        (["captioner.sizes.headz=3"], "Did you mean 'heads'"),
+        (["captioner.languages={}"], "name at least one"),
+        (["captioner.adapters.a.layers=['x']"], "a T5 has no layer 'x'"),
+        (["captioner.adapters.a.layers=[]"], "at least 1 item"),
+        (["training.rates.lora=inf"], "should be a finite number"),
+        (["data.datasets.x=nan"], "should be a finite number"),
     ],
 )
 def test_contradictions(recipe, changes, message):
     with pytest.raises(SettingError, match=message):
         recipe(SHORTEST, *changes)
+
+
+def test_steps_take_the_place_of_epochs(recipe):
+    text = SHORTEST.replace("training.steps", "training.epochs")
+    assert recipe(text, "training.steps=9").training.epochs is None
+    assert recipe(SHORTEST, "training.epochs=2").training.steps is None
+
+
+@pytest.mark.parametrize(
+    ("change", "said"),
+    [
+        ('data.languages="all"', "data.languages: 'every' or weights such as {en = 1, ru = 1} are expected"),
+        ("data.languages={fr = 1}", "data.languages.fr: input should be 'en' or 'ru'"),
+        ("data.languages={en = 'x'}", "data.languages.en: input should be a valid number"),
+    ],
+)
+def test_a_choice_of_two_forms_is_one_fault(recipe, change, said):
+    with pytest.raises(SettingError) as told:
+        recipe(SHORTEST, change)
+    assert str(told.value).startswith(f"tried.toml: 1 fault:\n  - {said}")
+
+
+def test_sizes_of_the_preset_are_not_told(recipe):
+    assert recipe(SHORTEST).values["captioner.sizes"] == "{}"
+    values = recipe(SHORTEST, "captioner.sizes.heads=3").values
+    assert {name: value for name, value in values.items() if "sizes" in name} == {
+        "captioner.sizes.heads": "3"
+    }
 
 
 @pytest.mark.parametrize("text", ["[data", "\x00"])

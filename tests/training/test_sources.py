@@ -38,8 +38,8 @@ def test_views_that_are_not_there(cache):
 def test_live_patches_are_those_of_the_encoder(model, tmp_path):
     path = tmp_path / "photo.png"
     Image.fromarray(np.random.default_rng(0).integers(0, 255, (40, 40, 3), dtype=np.uint8)).save(path)
-    live = LivePatches(model.encoder, [None, path])
-    assert live.missing().tolist() == [0]
+    live = LivePatches(model.encoder, [None, path, tmp_path / "deleted.png"])
+    assert live.missing().tolist() == [0, 2]
     read = live.read(np.array([1]), np.array([0]))
     assert read.shape[-1] == live.width == model.encoder.width
     assert not read.is_inference()

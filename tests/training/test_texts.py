@@ -6,7 +6,7 @@ import pytest
 
 from dermaxai.data.appearance import Appearance
 from dermaxai.data.samples import Sample, SampleCaption, Sentence
-from dermaxai.training.recipe import DataSection
+from dermaxai.training.sections import DataSection
 from dermaxai.training.texts import Texts
 from tests.training.small import APPEARANCE
 

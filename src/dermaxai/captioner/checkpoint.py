@@ -23,7 +23,7 @@ import torch
 from safetensors.torch import save_file
 
 from dermaxai.captioner.adapters import read_adapter, write_adapter
-from dermaxai.captioner.config import CaptionerConfig, config_from_json, config_to_json
+from dermaxai.captioner.config import ADAPTER, CaptionerConfig, config_from_json, config_to_json
 from dermaxai.captioner.decoder import T5Base, build_t5, load_t5, load_tokenizer, read_t5_config, save_t5
 from dermaxai.captioner.model import Captioner
 from dermaxai.captioner.sources import read_weights
@@ -170,7 +170,7 @@ def load_captioner(
     merge: bool = False,
     offline: bool = False,
 ) -> Captioner:
-    """Read a captioner, every file against its hash; `merge` folds the default adapter into the T5.
+    """Read a captioner, every file against its hash; `merge` folds the active adapter into the T5.
 
     Raises: WeightsMissing, WeightsCorrupt, WeightsMismatch, NotSupported if `encoder` is not its own.
     """
@@ -185,7 +185,8 @@ def load_captioner(
     load_strictly(captioner.bridge, read_state_dict(place / _BRIDGE), what=f"'{_BRIDGE}'")
     for name in config.adapters:
         read_adapter(captioner.adapters, name, place / "adapter" / ("" if name == "default" else name))
-    captioner.adapters.use("default" if "default" in config.adapters else None)
+    active = config.tables.get(ADAPTER, "default")
+    captioner.adapters.use(active if active in config.adapters else None)
     captioner.config, captioner.sha256 = config, hash_file(place / _CONFIG)
     captioner.requires_grad_(False).eval().to(device, dtype)
     if (place / _STATISTICS).is_file():

@@ -10,6 +10,8 @@ from dermaxai.errors import SettingError
 from dermaxai.registry import check_name
 
 Settings = TypeVar("Settings")
+ADAPTER = "adapter"
+"""Key in `CaptionerConfig.tables`: the adapter that was trained last."""
 ALL_LINEAR = ("q", "k", "v", "o", "wi", "wi_0", "wi_1", "wo")
 """Every linear layer of a T5 block: `wi` in the original form, `wi_0` and `wi_1` in the gated one."""
 
@@ -109,7 +111,7 @@ class CaptionerConfig:
     t5_revision: str = ""
     languages: Mapping[str, LanguagePrompt] = field(default_factory=lambda: {"en": LanguagePrompt()})
     adapters: Mapping[str, LoraSettings] = field(default_factory=dict)
-    """By name; 'default' is the one active after loading."""
+    """By name; after loading that of `tables[ADAPTER]` is active, else 'default'."""
     skip_encoder: bool = True
     """Give the queries to the decoder directly instead of through the T5 encoder."""
     max_tokens: int = 96

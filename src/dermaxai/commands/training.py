@@ -71,8 +71,9 @@ def validate(recipe: RecipeArgument, changes: SetOption = None) -> None:
     from dermaxai.training.plan import plan_of
 
     check_recipe(read, recipe.name)
+    plan = plan_of(read)
     say("OK")
-    for line in plan_of(read).lines():
+    for line in plan.lines():
         say(line)
 
 

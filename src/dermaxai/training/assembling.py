@@ -14,6 +14,7 @@ from torch import Tensor, nn
 
 from dermaxai.captioner.agreement import LEAD
 from dermaxai.captioner.checkpoint import Packing
+from dermaxai.captioner.config import ADAPTER
 from dermaxai.captioner.model import Captioner
 from dermaxai.encoders.base import AbstractEncoder
 from dermaxai.errors import DataError
@@ -27,6 +28,7 @@ from dermaxai.training.photos import Photos, column_of, find_photos, once
 from dermaxai.training.recipe import Recipe
 from dermaxai.training.shards import read_index
 from dermaxai.training.sources import CachedPatches, LivePatches, Patches
+from dermaxai.training.spelling import fit_captions
 from dermaxai.training.steps import StepPlan
 from dermaxai.training.streamed import StreamedFeed
 from dermaxai.training.streaming import ShardStream
@@ -57,13 +59,15 @@ def assemble(recipe: Recipe, folder: Path, team: AcceleratedTeam, on_progress: P
     photos = find_photos(recipe)
     opened = _open_patches(recipe, photos, team)
     captioner = build_captioner(recipe, opened.seen)
-    made_from = _made_from(recipe, photos, opened, captioner)
     texts = Texts.of_recipe(recipe.data, tuple(captioner.config.languages))  # type: ignore[arg-type]
     lengths = _survey(photos, texts, folder, team, on_progress)
     train, compared = _usable(recipe, photos, opened.patches, lengths)
+    sampled = photos.rows[train[list(spread(len(train), MEASURED_PHOTOS))]]
+    fit_captions(captioner, photos.manifest.samples(sampled), texts)
     material = _material(recipe, photos, opened.patches, texts)
     feed = _feed(recipe, photos, train, lengths, material, opened.encoder)
-    captioner.mean_patches, unit = _measured(feed, opened.patches, train)
+    made_from = _made_from(recipe, photos, opened, captioner) | {"photos": _named(photos, train, compared)}
+    captioner.mean_patches, unit = _measured(feed, opened, train)
     epoch = feed.epoch if isinstance(feed, StreamedFeed) else len(train) / recipe.training.batch
     step = step_plan(recipe, epoch, unit)
     return Job(
@@ -91,6 +95,8 @@ class Opened:
     """Of a cache's key, or of what the encoder at work reads."""
     encoder: AbstractEncoder | None = None
     """Where it is at work."""
+    pooled: bool = False
+    """Whether there are fewer of them than the encoder gives."""
 
     @property
     def frozen(self) -> dict[str, nn.Module]:
@@ -103,7 +109,8 @@ def _open_patches(recipe: Recipe, photos: Photos, team: AcceleratedTeam) -> Open
         cache = FeatureCache.open(recipe.features.cache)
         hashes = photos.column("sha256")
         seen = Seen(cache.key.encoder, cache.key.weights_sha256, cache.width)
-        return Opened(CachedPatches(cache, hashes, recipe.features.views), seen, cache.key.digest)
+        patches = CachedPatches(cache, hashes, recipe.features.views)
+        return Opened(patches, seen, cache.key.digest, pooled=cache.key.pooling != "all")
     from dermaxai.encoders import load_encoder
 
     encoder = load_encoder(recipe.encoder.name, recipe.encoder.source or None, device=team.device)
@@ -156,26 +163,31 @@ def _usable(
     said[missing] = 0
     found = once(photos.keys, said)
     train, compared = found[found < photos.learned], found[found >= photos.learned]
+    for name, places in (("data.train", train), ("data.validation", compared)):
+        if not len(places):
+            raise DataError(
+                f"Of no photo in {name} there are both patches and a caption.",
+                hint="Check data.captions, data.languages and the cache of features.",
+            )
     return train, compared[list(spread(len(compared), recipe.validation.rows))]
 
 
 def _measured(
-    feed: DrawnFeed | StreamedFeed, patches: Patches, places: Int[np.ndarray, "n"]
-) -> tuple[Float[Tensor, "tokens width"], float]:
+    feed: DrawnFeed | StreamedFeed, opened: Opened, places: Int[np.ndarray, "n"]
+) -> tuple[Float[Tensor, "*tokens width"], float]:
     """The mean photo, and the standard deviation of single values, of some photos of the training.
 
-    Raises: DataError for no photo.
+    The mean of pooled patches is that of a single one: later every photo has all of its patches.
     """
-    if not len(places):
-        raise DataError("Nothing is said of any photo.", hint="Check data.captions and data.languages.")
     if isinstance(feed, StreamedFeed):
         every = feed.sample(MEASURED_PHOTOS).float().cpu()
     else:
         chosen = places[list(spread(len(places), MEASURED_PHOTOS))]
         blocks = np.array_split(chosen, max(len(chosen) // 32, 1))
-        read = [patches.read(block, np.zeros(len(block), dtype=np.int64)).float().cpu() for block in blocks]
-        every = torch.cat(read)
-    return every.mean(dim=0), float(every.std())
+        views = [np.zeros(len(block), dtype=np.int64) for block in blocks]
+        read = map(opened.patches.read, blocks, views)
+        every = torch.cat([patches.float().cpu() for patches in read])
+    return every.mean(dim=(0, 1) if opened.pooled else 0), float(every.std())
 
 
 def _material(recipe: Recipe, photos: Photos, patches: Patches, texts: Texts) -> ManifestMaterial:
@@ -210,6 +222,12 @@ def _feed(
         read_index(source.shards), lanes=source.lanes, window=source.window, seed=chosen.seed
     )
     return StreamedFeed(stream, plan, material, _places(photos, train), encoder)
+
+
+def _named(photos: Photos, train: Int[np.ndarray, "n"], compared: Int[np.ndarray, "m"]) -> str:
+    """Which photos they are, as one hash: a cache may have grown meanwhile."""
+    keys = photos.keys
+    return digest(keys[train].tolist(), keys[compared].tolist())
 
 
 def _places(photos: Photos, train: Int[np.ndarray, "n"]) -> dict[str, int]:
@@ -276,6 +294,8 @@ def _packing(recipe: Recipe, photos: Photos, train: Int[np.ndarray, "n"], captio
     counts = Counter(column_of(photos.manifest, "dataset", rows))
     listed = ", ".join(f"{name} ({number:,} photos)" for name, number in sorted(counts.items()))
     tables = {**captioner.config.tables, "licence": licence, "recipe": recipe.sha256}
+    if captioner.adapters.active is not None:
+        tables[ADAPTER] = captioner.adapters.active
     if recipe.data.captions == "demo":
         tables.setdefault(LEAD, next(iter(captioner.config.languages)))
     captioner.config = captioner.config.with_changes(tables=tables)

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 
 from dermaxai.captioner.checkpoint import load_captioner
 from dermaxai.captioner.config import (
+    ALL_LINEAR,
     BridgeConfig,
     CaptionerConfig,
     LanguagePrompt,
@@ -16,8 +17,9 @@ from dermaxai.captioner.config import (
 from dermaxai.captioner.decoder import T5Base, load_t5
 from dermaxai.captioner.model import Captioner
 from dermaxai.captioner.templates import TEMPLATES
-from dermaxai.errors import WeightsMismatch
-from dermaxai.training.recipe import CaptionerSection, LoraSection, Recipe
+from dermaxai.errors import SettingError, WeightsMismatch
+from dermaxai.training.recipe import Recipe
+from dermaxai.training.sections import CaptionerSection, LoraSection
 
 
 @dataclass(frozen=True, slots=True)
@@ -47,10 +49,21 @@ def build_captioner(recipe: Recipe, seen: Seen, *, offline: bool = False) -> Cap
         base = load_t5(section.t5, revision=section.t5_revision, offline=offline)
         captioner = Captioner(_config(recipe, seen, base), base, seed=recipe.training.seed)
     for name, settings in new_adapters(recipe, captioner.adapters.settings).items():
-        captioner.add_adapter(name, settings, seed=recipe.training.seed)
+        _add_adapter(captioner, name, settings, recipe.training.seed)
     known = recipe.training.adapter in captioner.adapters.settings
     captioner.adapters.use(recipe.training.adapter if known else None)
     return captioner
+
+
+def _add_adapter(captioner: Captioner, name: str, settings: LoraSettings, seed: int) -> None:
+    """Raises: SettingError where this T5 has none of the layers."""
+    try:
+        captioner.add_adapter(name, settings, seed=seed)
+    except ValueError as error:  # PEFT's
+        raise SettingError(
+            f"captioner.adapters.{name}: this T5 has none of the layers {', '.join(settings.layers)}.",
+            hint=f"Leave 'layers' out, or choose some of {', '.join(ALL_LINEAR)}.",
+        ) from error
 
 
 def new_adapters(recipe: Recipe, known: Iterable[str]) -> dict[str, LoraSettings]:
@@ -63,7 +76,7 @@ def new_adapters(recipe: Recipe, known: Iterable[str]) -> dict[str, LoraSettings
 
 def bridge_of(section: CaptionerSection, encoder_width: int, output_width: int) -> BridgeConfig:
     """The bridge's sizes. Raises: UnknownName, SettingError."""
-    return bridge_preset(section.bridge, encoder_width, output_width, **section.sizes)
+    return bridge_preset(section.bridge, encoder_width, output_width, **section.sizes.model_dump())
 
 
 def _config(recipe: Recipe, seen: Seen, base: T5Base) -> CaptionerConfig:

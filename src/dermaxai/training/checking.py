@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, cast
 
@@ -16,9 +16,10 @@ from dermaxai.errors import DermaXAIError
 from dermaxai.features.store import FeatureCache
 from dermaxai.registry import check_name
 from dermaxai.training.building import bridge_of
-from dermaxai.training.photos import column_of, rows_of
+from dermaxai.training.photos import Photos, rows_of
 from dermaxai.training.recipe import Recipe, tell_faults
 from dermaxai.training.shards import read_index
+from dermaxai.training.sources import absent
 from dermaxai.training.survey import measure_texts
 from dermaxai.training.texts import Texts
 from dermaxai.types import Language
@@ -29,7 +30,7 @@ SAMPLED_PHOTOS = 200
 
 def check_recipe(recipe: Recipe, name: str = "The recipe") -> None:
     """Look at manifest, cache, encoder card, T5 and captioner. Raises: SettingError with every fault."""
-    tell_faults(name, list(_faults(recipe)))
+    tell_faults(name, list(dict.fromkeys(_faults(recipe))))
 
 
 def _faults(recipe: Recipe) -> Iterator[str]:
@@ -162,6 +163,10 @@ def _feature_faults(recipe: Recipe) -> Iterator[str]:
             yield f"features.lanes: {recipe.features.lanes} need as many shards, there are {count}"
     place = recipe.features.cache
     if place is None:
+        absent_from_disk = {part: len(absent(photos.paths)) for part, photos in _parts(recipe).items()}
+        if recipe.features.shards:
+            absent_from_disk.pop("train", None)  # Shards bring what is learned from.
+        yield from _missing_faults(recipe, "the disk", absent_from_disk)
         return
     cache = FeatureCache.open(place)
     if cache.key.encoder not in (recipe.encoder.name, short_name(recipe.encoder.name)):
@@ -172,22 +177,52 @@ def _feature_faults(recipe: Recipe) -> Iterator[str]:
             f"features.cache: its patches are {cache.width} wide, captioner.start reads "
             f"{started.encoder_width}"
         )
+    elif started is not None and _differ(started.encoder_sha256, cache.key.weights_sha256):
+        yield (
+            f"features.cache: its patches are of weights {cache.key.weights_sha256[:12]}, captioner.start "
+            f"reads {started.encoder_sha256[:12]}"
+        )
+    if cache.key.layer == "embedding":
+        yield "features.cache: it holds image embeddings (--pool class); a captioner reads patches"
     if recipe.features.views > max(cache.views, 1):
         yield f"features.views: the cache has {cache.views}, not {recipe.features.views}"
-    yield from _missing_faults(recipe, cache)
+    lacking = {
+        part: len(photos.rows) - cached(cache, photos.column("sha256"))
+        for part, photos in _parts(recipe).items()
+    }
+    yield from _missing_faults(recipe, "features.cache: it", lacking)
 
 
-def _missing_faults(recipe: Recipe, cache: FeatureCache) -> Iterator[str]:
-    parts = (*recipe.data.train, *recipe.data.validation)
+def _parts(recipe: Recipe) -> dict[str, Photos]:
+    """The photos of both parts; none where the manifest's own check tells why."""
     try:
         manifest = Manifest.open(recipe.data.manifest)
-        hashes = column_of(manifest, "sha256", rows_of(manifest, parts, recipe.data))
+        rows = {
+            name: rows_of(manifest, getattr(recipe.data, name), recipe.data)
+            for name in ("train", "validation")
+        }
     except DermaXAIError:
-        return  # Told by the manifest's own check.
-    known = [sha256 for sha256 in hashes if sha256]
-    missing = len(hashes) - int((cache.locate(known) >= 0).sum())
-    if missing == len(hashes) or (missing and not recipe.features.skip_missing):
-        yield (
-            f"features.cache: it lacks {missing} of {len(hashes)} photos; write them, or set "
-            "features.skip_missing = true"
-        )
+        return {}
+    return {name: Photos(manifest, found, len(found)) for name, found in rows.items()}
+
+
+def _missing_faults(recipe: Recipe, place: str, missing: Mapping[str, int]) -> Iterator[str]:
+    """Args: missing, photos of each part that `place` does not hold."""
+    for name, photos in _parts(recipe).items():
+        count, every = missing.get(name, 0), len(photos.rows)
+        share = "all" if count == every else f"{count} of"
+        told = f"{place} lacks {share} {every} photos in data.{name}"
+        if count and not recipe.features.skip_missing:
+            yield f"{told}; bring them, or set features.skip_missing = true"
+        elif count and count == every:
+            yield f"{told}; bring them"
+
+
+def cached(cache: FeatureCache, sha256s: Sequence[str]) -> int:
+    """How many of the photos a cache holds; those without a hash are in none."""
+    return int((cache.locate([one for one in sha256s if one]) >= 0).sum())
+
+
+def _differ(one: str, other: str) -> bool:
+    """Whether two hashes are known to differ."""
+    return bool(one and other) and one != other

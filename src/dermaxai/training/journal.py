@@ -49,14 +49,17 @@ class Journal:
 
 
 def read_journal(path: Path) -> Iterator[dict[str, Any]]:
-    """The records of a log.jsonl, a last line that was cut off left out; none where there is no file."""
+    """The records of a log.jsonl up to a line that was cut off or is none; none where there is no file."""
     if not path.is_file():
         return
-    for line in path.read_text(encoding="utf-8").splitlines():
+    for line in path.read_text(encoding="utf-8", errors="replace").splitlines():
         try:
-            yield json.loads(line)
+            record = json.loads(line)
         except ValueError:
             return
+        if not isinstance(record, dict) or "step" not in record:
+            return
+        yield record
 
 
 def _line(record: Record) -> str:

@@ -39,6 +39,10 @@ from dermaxai.training.team import AcceleratedTeam
 from dermaxai.training.validation import Check
 
 Listener = Callable[[dict[str, Any]], None]
+_NO_NUMBER = (
+    "Lower training.rates or lengthen training.warmup; where it was so from the first step, look for damage "
+    "in the cache: dermaxai features check."
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -163,7 +167,7 @@ class Training:
             raise SettingError(
                 f"The loss of step {step + 1} is {outcome.loss}, the gradient's norm "
                 f"{outcome.gradient_norm}.",
-                hint="Lower training.rates, or lengthen training.warmup.",
+                hint=_NO_NUMBER,
             )
         self.standing = replace(self.standing, step=step + 1)
         self._meter.add(outcome, patches=readings[0].patches.shape[1])
@@ -182,6 +186,11 @@ class Training:
     def _check(self) -> None:
         figures = self.job.check.measure(self.job.captioner)
         goal, standing = figures["goal"], self.standing
+        if not math.isfinite(sum(figures.values())):
+            raise SettingError(
+                f"The figures on photos for comparison are no numbers at step {standing.step}: {figures}.",
+                hint=_NO_NUMBER,
+            )
         if standing.best is None or goal > standing.best:
             weights = checkpoints.weights_of(self.job.captioner)
             name = self._store.save_best(standing.step, weights) if self.team.leads else ""

@@ -12,7 +12,8 @@ from jaxtyping import Int
 from dermaxai.data.manifest import Manifest
 from dermaxai.data.samples import Part
 from dermaxai.errors import DataError
-from dermaxai.training.recipe import DataSection, Recipe
+from dermaxai.training.recipe import Recipe
+from dermaxai.training.sections import DataSection
 
 
 @dataclass(frozen=True, slots=True, eq=False)

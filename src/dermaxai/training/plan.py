@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import Counter
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -13,14 +13,17 @@ from dermaxai.captioner.modes import TrainableParts
 from dermaxai.data.manifest import Manifest
 from dermaxai.data.samples import Part
 from dermaxai.encoders.cards import read_card
-from dermaxai.errors import DermaXAIError, WeightsError
+from dermaxai.errors import DermaXAIError, WeightsCorrupt, WeightsError, WeightsMismatch, WeightsUnsafe
 from dermaxai.features.store import FeatureCache
 from dermaxai.training.assembling import step_plan
 from dermaxai.training.batches import spread
 from dermaxai.training.building import Seen, build_captioner
-from dermaxai.training.checking import SAMPLED_PHOTOS, languages_of
+from dermaxai.training.checking import SAMPLED_PHOTOS, cached, languages_of
+from dermaxai.training.photos import column_of
 from dermaxai.training.recipe import Recipe
+from dermaxai.training.spelling import Fit, fit_captions
 from dermaxai.training.texts import Texts
+from dermaxai.types import Language
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,8 +58,8 @@ class Plan:
     memory: Memory | None
     missing: int
     """Photos that the cache lacks and that are left out."""
-    cut: float | None
-    """Share of sampled captions that are longer than `captioner.max_tokens`; None without weights."""
+    fits: Mapping[Language, Fit]
+    """How sampled captions fit the captioner, by language; empty without weights."""
 
     def lines(self) -> Iterator[str]:
         """For a reader."""
@@ -67,8 +70,12 @@ class Plan:
             yield f"without patches, left out: {self.missing:,}"
         yield f"steps: {self.steps:,} ({self.epochs:.2f} epochs)"
         yield self.parts
-        if self.cut:
-            yield f"captions longer than captioner.max_tokens, whose end is cut off: {self.cut:.1%}"
+        for said, name in (
+            ("longer than captioner.max_tokens, whose end is cut off", "cut"),
+            ("with pieces that the T5's tokenizer does not know", "misspelt"),
+        ):
+            if shares := {one: getattr(fit, name) for one, fit in self.fits.items() if getattr(fit, name)}:
+                yield f"captions {said}: {', '.join(f'{one} {share:.1%}' for one, share in shares.items())}"
         if self.memory is not None:
             kept = self.memory
             sizes = {name: getattr(kept, name) for name in ("weights", "optimizer", "patches", "logits")}
@@ -79,14 +86,15 @@ class Plan:
 def plan_of(recipe: Recipe) -> Plan:
     """The plan of a recipe that `check_recipe` let pass; nothing is fetched.
 
-    Raises: DataError.
+    Raises: DataError, and WeightsError, SettingError for what only the weights tell.
     """
     manifest = Manifest.open(recipe.data.manifest)
     train = _counts(manifest, recipe.data.train, recipe)
-    photos = sum(train.values())
-    steps = step_plan(recipe, photos / recipe.training.batch).steps
     cache = FeatureCache.open(recipe.features.cache) if recipe.features.cache else None
-    parts, memory, cut = _weights(recipe, manifest, cache)
+    missing = _missing(manifest, recipe, cache)
+    photos = max(sum(train.values()) - missing, 1)
+    steps = step_plan(recipe, photos / recipe.training.batch).steps
+    parts, memory, fits = _weights(recipe, manifest, cache)
     return Plan(
         train=train,
         validation=_counts(manifest, recipe.data.validation, recipe),
@@ -94,8 +102,8 @@ def plan_of(recipe: Recipe) -> Plan:
         epochs=steps * recipe.training.batch / photos,
         parts=parts,
         memory=memory,
-        missing=_missing(manifest, recipe, cache),
-        cut=cut,
+        missing=missing,
+        fits=fits,
     )
 
 
@@ -112,31 +120,26 @@ def _counts(manifest: Manifest, parts: Sequence[Part], recipe: Recipe) -> dict[s
 def _missing(manifest: Manifest, recipe: Recipe, cache: FeatureCache | None) -> int:
     if cache is None:
         return 0
-    hashes = np.asarray(manifest.column("sha256"))[_rows(manifest, recipe.data.train, recipe)]
-    known = [sha256 for sha256 in map(str, hashes) if sha256]
-    return len(hashes) - int((cache.locate(known) >= 0).sum())
+    hashes = column_of(manifest, "sha256", _rows(manifest, recipe.data.train, recipe))
+    return len(hashes) - cached(cache, hashes)
 
 
 def _weights(
     recipe: Recipe, manifest: Manifest, cache: FeatureCache | None
-) -> tuple[str, Memory | None, float | None]:
-    """What trains, what it takes and what it cuts off, where the weights are on this machine."""
+) -> tuple[str, Memory | None, Mapping[Language, Fit]]:
+    """What trains, what it takes and how captions fit, where the weights are on this machine."""
     try:
         seen, tokens = _seen(recipe, cache)
         captioner = build_captioner(recipe, seen, offline=True)
         parts = captioner.set_mode(recipe.training.mode)
+    except (WeightsCorrupt, WeightsMismatch, WeightsUnsafe):
+        raise
     except WeightsError as error:
-        return f"what trains is not known yet: {error}", None, None
-    return str(parts), _memory(recipe, captioner, parts, tokens), _cut(recipe, manifest, captioner)
-
-
-def _cut(recipe: Recipe, manifest: Manifest, captioner: Captioner) -> float:
+        return f"what trains is not known yet: {error}", None, {}
     rows = _rows(manifest, recipe.data.train, recipe)
-    texts = Texts.of_recipe(recipe.data, languages_of(recipe))
     photos = manifest.samples(rows[list(spread(len(rows), SAMPLED_PHOTOS))])
-    said = [text for photo in photos for text in texts.of(photo).values()]
-    pieces = captioner.tokenizer(said, add_special_tokens=False).input_ids
-    return float(np.mean([len(one) >= captioner.config.max_tokens for one in pieces]))
+    fits = fit_captions(captioner, photos, Texts.of_recipe(recipe.data, languages_of(recipe)))
+    return str(parts), _memory(recipe, captioner, parts, tokens), fits
 
 
 def _seen(recipe: Recipe, cache: FeatureCache | None) -> tuple[Seen, int]:

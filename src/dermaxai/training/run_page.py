@@ -17,7 +17,7 @@ WIDTH, HEIGHT = 520, 220
 """Of one chart, in its own units."""
 LEFT, RIGHT, TOP, BOTTOM = 56, 12, 10, 26
 COLOURS = ("#17696a", "#b8561b", "#5b4a9c", "#8a8a20", "#b03a6f", "#3c6fb0")
-NO_CURVES = frozenset({"step", "epoch", "kind", "tokens", "seconds", "time"})
+NO_CURVES = frozenset({"step", "epoch", "kind", "tokens", "photos", "texts", "seconds", "time"})
 SHARES = ("read", "collate", "forward", "backward", "optimizer", "log")
 
 Point = tuple[float, float]
@@ -115,7 +115,7 @@ def _newest(records: Sequence[Mapping[str, Any]]) -> list[tuple[str, str]]:
 
 
 def charts_of(records: Iterable[Mapping[str, Any]]) -> list[Chart]:
-    """One chart per measured thing; the loss first, training and validation in one; shares of time in one."""
+    """One chart per measured thing: the loss, what else validation measures, the rest, shares of time."""
     series: dict[str, dict[str, list[Point]]] = {}
     for record in records:
         step = record.get("step")
@@ -126,7 +126,9 @@ def charts_of(records: Iterable[Mapping[str, Any]]) -> list[Chart]:
             place = _chart_of(name, kind)
             if place and isinstance(value, int | float) and math.isfinite(value):
                 series.setdefault(place[0], {}).setdefault(place[1], []).append((step, float(value)))
-    order = sorted(series, key=lambda name: (name != "loss", name == "shares of time"))
+    order = sorted(
+        series, key=lambda name: (name != "loss", "validation" not in series[name], name == "shares of time")
+    )
     return [_chart(name, series[name]) for name in order]
 
 

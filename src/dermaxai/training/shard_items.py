@@ -32,7 +32,7 @@ def items_of(manifest: Manifest, rows: Int[np.ndarray, "n"]) -> Iterator[ShardIt
             if path is None or not path.is_file():
                 raise DataError(
                     f"The photo of '{one.sample.id}' is not at '{path}'.",
-                    hint="Build the manifest again, or tell it where the folders are now (--root).",
+                    hint="Bring it back, or build the manifest again from where the photos are now.",
                 )
             ending = path.suffix.lower().removeprefix(".")
             files = {ending: path.read_bytes(), SAMPLE: to_json(one.sample, one.appearance)}

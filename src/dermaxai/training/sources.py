@@ -68,6 +68,11 @@ class CachedPatches:
         return [float(share) if view else None for share, view in zip(found, views, strict=True)]
 
 
+def absent(paths: Sequence[Path | None]) -> list[int]:
+    """Places of photos that are not on disk."""
+    return [place for place, path in enumerate(paths) if path is None or not path.is_file()]
+
+
 @final
 class LivePatches:
     """Patches from the encoder, every time anew."""
@@ -78,7 +83,7 @@ class LivePatches:
 
     def missing(self) -> Int[np.ndarray, "m"]:
         """Places of photos that are not on disk."""
-        return np.array([i for i, path in enumerate(self._paths) if path is None], dtype=np.int64)
+        return np.array(absent(self._paths), dtype=np.int64)
 
     def read(self, places: Int[np.ndarray, "n"], views: Int[np.ndarray, "n"]) -> Float[Tensor, "n t width"]:
         """One pass of the encoder. Raises: ImageError for a photo that cannot be read."""

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 from pathlib import Path
+from zipfile import BadZipFile
 
 import numpy as np
 from jaxtyping import Int, Int32
@@ -36,9 +37,9 @@ def measure_texts(
 def read_survey(path: Path, key: str) -> Lengths | None:
     """What an earlier run measured with the same `key`; None where it did not."""
     try:
-        with np.load(path) as stored:
+        with path.open("rb") as file, np.load(file) as stored:
             return np.asarray(stored["lengths"]) if str(stored["key"]) == key else None
-    except (OSError, ValueError, KeyError, EOFError):
+    except (OSError, ValueError, KeyError, EOFError, BadZipFile):
         return None
 
 

@@ -14,7 +14,7 @@ from dermaxai.data.composing import compose_clinical, facts_of
 from dermaxai.data.samples import Sample, SampleCaption, Source
 from dermaxai.data.weak_captions import compose, gather
 from dermaxai.statements import TERMS
-from dermaxai.training.recipe import CaptionPolicy, DataSection
+from dermaxai.training.sections import CaptionPolicy, DataSection
 from dermaxai.types import Language
 
 Numbers = np.random.Generator | None
