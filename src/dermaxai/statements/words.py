@@ -99,7 +99,7 @@ maculopapule | maculopapule | макулопапула | макулопапул�
 papulonodule | papulonodule | папулоузел | папулоузла
 papulovesicle | papulovesicle | папуловезикула | папуловезикулы
 tumor | tumor | опухоль | опухоли
-"""
+"""  # noqa: E501 - one sign a line
 _LOOKS = """
 friable | friable | рыхлое
 pedunculated | pedunculated | на ножке
