@@ -12,8 +12,10 @@ from dermaxai.embedded.strangers import DRAWN, draw_set
 from dermaxai.loading import demo_folder
 from dermaxai.phantom import draw_phantom, sample_plans
 from dermaxai.statements import is_whole, read_facts
+from dermaxai.training.recipe import read_recipe as read_training
 
-RECIPE = tomllib.loads((Path(__file__).parent.parent / "recipes" / "demo.toml").read_text(encoding="utf-8"))
+RECIPES = Path(__file__).parent.parent / "recipes"
+RECIPE = tomllib.loads((RECIPES / "demo.toml").read_text(encoding="utf-8"))
 COUNT = 24
 
 
@@ -37,9 +39,17 @@ def test_the_encoder_is_the_one_of_the_recipe():
 
 
 def test_the_captioner_is_the_one_of_the_recipe():
+    """It was trained before recipes had their present form, so its card names the same values otherwise."""
     card = (demo_folder() / "captioner" / "card.md").read_text(encoding="utf-8")
     made_by = json.loads(card.partition("Recipe: ")[2])
-    assert {name: made_by[name] for name in RECIPE["captioner"]} == RECIPE["captioner"]
+    recipe = read_training(RECIPES / "demo_captioner.toml")
+    how = recipe.training
+    assert {name: made_by[name] for name in recipe.captioner.sizes} == recipe.captioner.sizes
+    assert (made_by["views"], made_by["balance"]) == (recipe.features.views, recipe.data.balance)
+    assert made_by["rank"] == recipe.captioner.adapters["default"].rank
+    assert (made_by["bridge_rate"], made_by["lora_rate"]) == (how.rates.qformer, how.rates.lora)
+    same = ("steps", "batch", "weight_decay", "noise", "shift", "check_every", "seed")
+    assert {name: made_by[name] for name in same} == {name: getattr(how, name) for name in same}
 
 
 def test_it_stays_small():
