@@ -16,10 +16,13 @@ _STATUS = Path("/proc/self/status")
 
 
 def memory_megabytes() -> float:
-    """What this process holds in memory, 10^6 bytes; where the system does not say, the most it ever held."""
+    """What this process holds in memory, 10^6 bytes, pages of mapped feature files not counted.
+
+    Where the system does not say, the most it ever held.
+    """
     if _STATUS.is_file():
         for line in _STATUS.read_text(encoding="ascii", errors="replace").splitlines():
-            if line.startswith("VmRSS:"):
+            if line.startswith("RssAnon:"):
                 return int(line.split()[1]) * 1024 / 1e6
     import resource  # not there on Windows
 

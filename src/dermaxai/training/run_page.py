@@ -164,9 +164,21 @@ def _chart(title: str, series: Mapping[str, list[Point]]) -> Chart:
     return Chart(
         title,
         curves,
-        tuple((_scale(tick, low, LEFT, WIDTH - RIGHT), f"{tick:g}") for tick in across),
-        tuple((_scale(tick, high, HEIGHT - BOTTOM, TOP), f"{tick:g}") for tick in up),
+        tuple((_scale(tick, low, LEFT, WIDTH - RIGHT), short(tick)) for tick in across),
+        tuple((_scale(tick, high, HEIGHT - BOTTOM, TOP), short(tick)) for tick in up),
     )
+
+
+def short(value: float) -> str:
+    """A number that fits beside an axis.
+
+    >>> short(2.75e10), short(40_000), short(0.25)
+    ('27.5 G', '40 k', '0.25')
+    """
+    for size, unit in ((1e12, "T"), (1e9, "G"), (1e6, "M"), (1e4, "k")):
+        if abs(value) >= size:
+            return f"{value / (1e3 if unit == 'k' else size):.4g} {unit}"
+    return f"{value:g}"
 
 
 def _path(line: Sequence[Point], across: tuple[float, float], up: tuple[float, float]) -> str:
