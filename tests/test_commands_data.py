@@ -7,6 +7,7 @@ from typer.testing import CliRunner
 
 from dermaxai.cli import app
 from dermaxai.data import isic_api
+from dermaxai.data.manifest import Manifest
 from dermaxai.data.readers import READERS
 from tests.data.copies import draw_skin, encode
 from tests.data.loopback_archive import LoopbackArchive, serve
@@ -379,7 +380,6 @@ def test_build_tells_what_was_joined_and_what_was_left_out(built, run, ham, isic
 
 
 def test_of_official_parts_and_pins_the_strictest_counts(built, run, ham, isic, tmp_path):
-    from dermaxai.data.manifest import Manifest
 
     (tmp_path / "pins.csv").write_text(
         "key,part\nham10000/lesion/HAM_0000000,test\nham10000/ISIC_0000011,validation\n"
@@ -513,3 +513,21 @@ def test_the_commands_load_no_model(heavy_after):
     assert "torch" not in heavy_after(
         "import dermaxai.commands.data, dermaxai.data.cards, dermaxai.data.acquiring"
     )
+
+
+def test_a_manifest_is_told_where_its_photos_are_now(built, run, ham, tmp_path):
+    before = Manifest.open("out.parquet")
+    ham.rename(tmp_path / "elsewhere")
+    done = run("move", "out.parquet", f"ham10000={tmp_path / 'elsewhere'}")
+    assert done.exit_code == 0, done.output
+    after = Manifest.open("out.parquet")
+    assert after.sha256 == before.sha256
+    after.verify()
+    (first,) = after.samples(after.rows(datasets=["ham10000"])[:1])
+    assert first.sample.path.is_file()
+    assert run("move", "out.parquet", "ham10000=nowhere").exit_code == 1
+    assert run("move", "out.parquet", "ham10000").exit_code == 2
+    assert run("move", "out.parquet", f"ddi={tmp_path}").exit_code == 2
+    assert run("move", "out.parquet", f"isic2019={tmp_path}", "-o", "other.parquet").exit_code == 0
+    assert Manifest.open("other.parquet").roots["isic2019"] == tmp_path
+    assert Manifest.open("out.parquet").roots == after.roots

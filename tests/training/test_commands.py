@@ -5,7 +5,7 @@ import typer
 from typer.testing import CliRunner
 
 from dermaxai.cli import Commands
-from dermaxai.commands.shards import shards
+from dermaxai.commands.data_moving import shards
 from dermaxai.commands.training import train, validate
 from tests.training.small import write_manifest, write_photos, write_recipe_world
 

@@ -10,6 +10,7 @@ import typer
 
 from dermaxai.commands.console import plain_table, say, say_json, say_table, talk
 from dermaxai.commands.data_making import NameArgument, build, check, count_work, stats, unpack
+from dermaxai.commands.data_moving import move, shards
 from dermaxai.commands.data_show import (
     fetch_step,
     manifest_facts,
@@ -20,7 +21,6 @@ from dermaxai.commands.data_show import (
     say_sample,
 )
 from dermaxai.commands.options import JsonOption
-from dermaxai.commands.shards import shards
 from dermaxai.errors import DataError, UsageError
 
 if TYPE_CHECKING:
@@ -204,5 +204,5 @@ def _collections(card: DatasetCard, asked: list[int], limit: int) -> list[int]:
     return asked or list(card.collections)
 
 
-for command in (check, build, stats, shards, unpack):
+for command in (check, build, stats, move, shards, unpack):
     data.command()(command)
