@@ -32,9 +32,11 @@ def disagreement(told: str, diagnosis_id: str | None) -> str:
 def read_rows(
     folder: DatasetFolder, table: Iterable[Row], sample: Callable[[DatasetFolder, Row], Sample | None]
 ) -> Iterator[Sample]:
-    """The samples of a table; a row whose cells raise ValueError is reported as broken and skipped."""
+    """The samples of a table; a row that raises ValueError or has too many cells is broken and skipped."""
     for row in table:
         try:
+            if row.overflow:
+                raise ValueError(f"{row.overflow} cells more than columns")
             made = sample(folder, row)
         except ValueError as error:
             folder.report("broken row", row.place, f"{error}.")

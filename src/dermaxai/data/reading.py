@@ -199,6 +199,8 @@ class Row:
     values: Mapping[str, str]
     place: str
     """'metadata.csv, line 12'."""
+    overflow: int = 0
+    """Filled cells beyond the last column: somewhere a comma stands too much, and cells are shifted."""
 
     def __getitem__(self, column: str) -> str:
         """The cell as text, '' where the row is too short."""

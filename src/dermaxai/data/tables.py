@@ -51,7 +51,8 @@ class _CsvRows:
             for cells in lines:
                 if any(cells):
                     values = dict(zip(self._columns, cells, strict=False))
-                    yield Row(values, f"{self._name}, line {lines.line_num}")
+                    beyond = sum(map(bool, cells[len(self._columns) :]))
+                    yield Row(values, f"{self._name}, line {lines.line_num}", beyond)
         except csv.Error as error:
             raise DataError(f"{self._name}, line {lines.line_num}: {error}.") from error
 

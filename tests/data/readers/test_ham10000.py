@@ -130,3 +130,16 @@ def test_genuine_table():
     assert sum(sample.sex is None for sample in samples) == 57
     assert sum(sample.site is None for sample in samples) == 234
     assert not any(sample.site_text for sample in samples)
+
+
+def test_a_row_with_too_many_cells_is_broken(tmp_path):
+    (tmp_path / "HAM10000_metadata.csv").write_text(
+        "lesion_id,image_id,dx,dx_type,age,sex,localization,dataset\n"
+        "HAM_1,ISIC_1,nv,histo,45.0,male,back,x,\n"
+        "HAM_2,ISIC_2,nv,histo,45,0,male,back,x\n"
+    )
+    folder = DatasetFolder(tmp_path)
+    assert [sample.id for sample in read(folder)] == ["ham10000/ISIC_1"]
+    (fault,) = folder.faults
+    assert (fault.kind, fault.place) == ("broken row", "HAM10000_metadata.csv, line 3")
+    assert "1 cells more than columns" in fault.message
