@@ -68,10 +68,9 @@ def train_demo(recipe_path: Path, data_folder: Path, out: Path, *, only: str | N
     LOG.info("%d train, %d validation, %d test photos", *counts)
     if only in (None, "encoder"):
         train_encoder(data, split, read_stage(EncoderRecipe, recipe, "encoder"), out)
-    if only in (None, "language"):
+    if only in (None, "language", "captioner"):
         train_language(read_stage(LanguageRecipe, recipe, "language"), out / "t5")
     if only in (None, "captioner"):
-        train_language(read_stage(LanguageRecipe, recipe, "language"), out / "t5")
         stage = CaptionerStage(recipe_path.parent / recipe["captioner"], data_folder)
         train_captioner(data, split, stage, out)
     if only in (None, "captioner", "figures"):
