@@ -1,0 +1,1 @@
+"""Captions, explanations and encoders over a whole dataset: tables, figures, comparisons, pages."""

@@ -1,0 +1,45 @@
+"""What is evaluated: photos with what their publishers say of them, and where the lesion lies."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from dermaxai.data.samples import Sample
+from dermaxai.measure.columns import Column
+
+MaskOrigin = Literal["", "expert", "measured"]
+"""Nobody's; a file beside the photos; outlined by this program, which no clinician has seen."""
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One photo."""
+
+    id: str
+    """'<dataset>/<image>', unique."""
+    path: Path
+    sha256: str
+    """Of the file."""
+    sample: Sample
+    cluster: str = ""
+    """Photos of one lesion or patient share it; resampling draws them together. '': by itself."""
+    mask: Path | None = None
+    """File with the lesion's outline; None where there is none."""
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class Evaluation:
+    """Everything that one evaluation found; what tables, figures and pages are made from."""
+
+    kind: Literal["captions", "explanations", "encoders"]
+    columns: tuple[Column, ...]
+    items: tuple[Item, ...]
+    settings: Mapping[str, str]
+    """Every setting that a number depends on, in words: model, hashes, protocol, seed, split, versions."""
+    command: str
+    """That gives these numbers again."""
+    notes: tuple[str, ...] = ()
+    """What a reader must know, as sentences."""

@@ -1,0 +1,1 @@
+"""A whole comparison from one file: encoders, captioners, methods, datasets and metrics, resumable."""
