@@ -76,7 +76,7 @@ class Subject:
         found = self.methods.get((heat.method, heat.variant))
         if found is None:
             raise NotSupported(
-                f"The maker of the map '{heat.method}', '{heat.variant}' is unknown: it cannot be asked again.",
+                f"Nobody is known who made the map '{heat.method}', '{heat.variant}'.",
                 hint="Give its method in `Subject.methods`.",
             )
         return found
