@@ -7,9 +7,9 @@ matrices; the others, such as AUROC, look at the rows themselves.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
-from functools import cache
+from itertools import pairwise
 
 import numpy as np
 from jaxtyping import Float, Int
@@ -20,6 +20,12 @@ from dermaxai.errors import ShapeError
 RESAMPLES = 2000
 LEVEL = 95.0
 """Of intervals, percent."""
+TAIL = 10
+"""Resamples on one side of 0 below which p is not counted but computed."""
+BLOCK = 2**18
+"""Cells of a table of resamples that are held as numbers at once."""
+KEPT_BYTES = 2**27
+"""Of tables of resamples that are kept for the next metric of as many clusters."""
 
 Numbers = NDArray[np.float64]
 Parts = Float[np.ndarray, "rows k"]
@@ -61,6 +67,7 @@ class Estimate:
 
     value: float
     low: float
+    """Of the interval; NaN where all rows are one cluster, which tells nothing of the spread."""
     high: float
     n: int
     """Rows that count."""
@@ -74,7 +81,8 @@ class Difference:
     low: float
     high: float
     p: float
-    """Two-sided, of no difference; never below 1 / (resamples + 1)."""
+    """Two-sided, of no difference; never below 2 ** (1 - clusters), which is all that so few could tell by
+    their signs; NaN for one cluster."""
     n: int
 
 
@@ -90,8 +98,9 @@ def estimate(
     value = evaluate_all(parts, statistic)
     if count == 0 or np.isnan(value):
         return Estimate(value, float("nan"), float("nan"), count)
-    low, high = _bounds(_draw(parts, statistic, clusters, seed))
-    return Estimate(value, low, high, count)
+    members = _members(len(parts), clusters)
+    (drawn,) = _draw([parts], statistic, members, seed)
+    return Estimate(value, *_bounds(drawn, members), count)
 
 
 def difference(
@@ -101,22 +110,46 @@ def difference(
     clusters: Clusters | None = None,
     seed: int = 0,
 ) -> Difference:
-    """The statistic of `ours` minus that of `theirs`, resampled together: rows are the same items in both.
+    """The statistic of `ours` minus that of `theirs`, as `differences`."""
+    return differences([ours, theirs], [(0, 1)], statistic, clusters, seed)[0]
 
-    p is twice the smaller share of resampled differences on one side of 0, one resample added to both
-    (Davison & Hinkley 1997, section 4.4). Raises: ShapeError for other numbers of rows.
+
+def differences(
+    tables: Sequence[Parts],
+    pairs: Sequence[tuple[int, int]],
+    statistic: Statistic = MEAN,
+    clusters: Clusters | None = None,
+    seed: int = 0,
+) -> list[Difference]:
+    """The statistic of one table minus that of another for each pair of places, all resampled together.
+
+    Rows are the same items in all tables, (rows, k) each. p is twice the smaller share of resampled
+    differences on one side of 0, one resample added to both (Davison & Hinkley 1997, section 4.4); beyond
+    what `TAIL` resamples can count, Student's t with the bootstrap's standard error, so that many comparisons
+    can be adjusted for. Raises: ShapeError for other numbers of rows.
     """
-    if len(ours) != len(theirs):
-        raise ShapeError(f"Paired rows are compared; {len(ours)} and {len(theirs)} were given.")
-    value = evaluate_all(ours, statistic) - evaluate_all(theirs, statistic)
-    count = min(count_rows(ours, statistic), count_rows(theirs, statistic))
-    if count == 0 or np.isnan(value):
-        return Difference(value, float("nan"), float("nan"), float("nan"), count)
-    drawn = _draw(ours, statistic, clusters, seed) - _draw(theirs, statistic, clusters, seed)
-    drawn = drawn[~np.isnan(drawn)]
-    tail = min((drawn <= 0).sum(), (drawn >= 0).sum())
-    low, high = _bounds(drawn)
-    return Difference(value, low, high, float(min(1.0, 2 * (tail + 1) / (len(drawn) + 1))), count)
+    rows = sorted({len(table) for table in tables})
+    if len(rows) > 1:
+        raise ShapeError(f"Paired rows are compared; {rows[0]} and {rows[-1]} were given.")
+    values = [evaluate_all(table, statistic) for table in tables]
+    counts = [count_rows(table, statistic) for table in tables]
+    asked = sorted(
+        {place for pair in pairs for place in pair if counts[place] and not np.isnan(values[place])}
+    )
+    members = _members(rows[0], clusters) if asked else np.zeros(0, np.int64)
+    chosen = [tables[place] for place in asked]
+    drawn = dict(zip(asked, _draw(chosen, statistic, members, seed) if asked else [], strict=True))
+    found = []
+    for first, second in pairs:
+        value, count = values[first] - values[second], min(counts[first], counts[second])
+        if first in drawn and second in drawn:
+            apart = drawn[first] - drawn[second]
+            found.append(
+                Difference(value, *_bounds(apart, members), _two_sided(value, apart, members), count)
+            )
+        else:
+            found.append(Difference(float("nan"), float("nan"), float("nan"), float("nan"), count))
+    return found
 
 
 def holm(p_values: Sequence[float]) -> list[float]:
@@ -149,31 +182,84 @@ def evaluate_all(parts: Parts, statistic: Statistic) -> float:
     return float(statistic.of_rows(parts)) if len(parts) else float("nan")
 
 
-def _bounds(drawn: Numbers) -> tuple[float, float]:
+def _members(rows: int, clusters: Clusters | None) -> Clusters:
+    """Cluster of each row, numbered from 0."""
+    if clusters is None:
+        return np.arange(rows)
+    return np.asarray(np.unique(np.asarray(clusters), return_inverse=True)[1], np.int64)
+
+
+def _bounds(drawn: Numbers, members: Clusters) -> tuple[float, float]:
     known = drawn[~np.isnan(drawn)]
-    if not known.size:
+    if not known.size or not members.any():
         return float("nan"), float("nan")
     low, high = np.percentile(known, [(100 - LEVEL) / 2, (100 + LEVEL) / 2])
     return float(low), float(high)
 
 
-def _draw(parts: Parts, statistic: Statistic, clusters: Clusters | None, seed: int) -> Numbers:
-    """The statistic of every resample; the same resamples for the same rows, clusters and seed."""
-    _, members = np.unique(
-        np.arange(len(parts)) if clusters is None else np.asarray(clusters), return_inverse=True
-    )
+def _two_sided(value: float, drawn: Numbers, members: Clusters) -> float:
+    known = drawn[~np.isnan(drawn)]
+    if not known.size or not members.any():
+        return float("nan")
+    others = int(members.max())
+    tail = int(min((known <= 0).sum(), (known >= 0).sum()))
+    p = 2 * (tail + 1) / (len(known) + 1)
+    if tail < TAIL:
+        from scipy.special import stdtr
+
+        error = float(known.std())
+        p = 2 * float(stdtr(others, -abs(value) / error)) if error else 0.0
+    return min(1.0, max(p, 2.0**-others))
+
+
+def _draw(tables: Sequence[Parts], statistic: Statistic, members: Clusters, seed: int) -> list[Numbers]:
+    """The statistic of every resample of each table; the same resamples for as many clusters and a seed."""
     count = int(members.max()) + 1
-    weights = _weights(count, seed)
-    if statistic.of_sums is not None:
-        sums = np.zeros((count, parts.shape[1]))
-        np.add.at(sums, members, parts)
-        return np.asarray(statistic.of_sums(weights @ sums), np.float64)
+    if statistic.of_sums is None:
+        return _draw_rows(tables, statistic, members, seed)
+    bounds = np.cumsum([0, *(table.shape[1] for table in tables)])
+    columns = np.concatenate(tables, 1).astype(np.float64).T
+    sums = np.stack([np.bincount(members, column, count) for column in columns], 1)
+    drawn = np.concatenate([block.astype(np.float64) @ sums for block in _resamples(count, seed)])
+    parts = [drawn[:, start:stop] for start, stop in pairwise(bounds)]
+    return [np.asarray(statistic.of_sums(part), np.float64) for part in parts]
+
+
+def _draw_rows(tables: Sequence[Parts], statistic: Statistic, members: Clusters, seed: int) -> list[Numbers]:
     assert statistic.of_rows is not None, "a statistic has one of the two functions"
-    return np.array([statistic.of_rows(np.repeat(parts, row[members], 0)) for row in weights.astype(int)])
+    drawn = [
+        [statistic.of_rows(np.repeat(table, times[members], 0)) for table in tables]
+        for block in _resamples(int(members.max()) + 1, seed)
+        for times in block
+    ]
+    return list(np.array(drawn, np.float64).reshape(RESAMPLES, len(tables)).T)
 
 
-@cache
-def _weights(count: int, seed: int) -> Numbers:
-    """How often each cluster is drawn, (resamples, clusters)."""
+_KEPT: dict[tuple[int, int], NDArray[np.uint8]] = {}
+"""Tables of resamples by clusters and seed, the one used last at the end."""
+
+
+def _resamples(count: int, seed: int) -> Iterator[NDArray[np.uint8]]:
+    """How often each cluster is drawn, in blocks of (some, clusters), `RESAMPLES` rows in all.
+
+    That a cluster of many is drawn more than 255 times has a probability below 1e-500.
+    """
+    if count * RESAMPLES > KEPT_BYTES:
+        yield from _fresh_resamples(count, seed)
+        return
+    table = _KEPT.pop((count, seed), None)
+    if table is None:
+        table = np.concatenate(list(_fresh_resamples(count, seed)))
+    _KEPT[count, seed] = table
+    while sum(kept.nbytes for kept in list(_KEPT.values())) > KEPT_BYTES:
+        _KEPT.pop(next(iter(_KEPT)))
+    some = max(1, BLOCK // count)
+    yield from (table[start : start + some] for start in range(0, RESAMPLES, some))
+
+
+def _fresh_resamples(count: int, seed: int) -> Iterator[NDArray[np.uint8]]:
     generator = np.random.default_rng([seed, count])
-    return generator.multinomial(count, np.full(count, 1 / count), size=RESAMPLES).astype(np.float64)
+    some = max(1, BLOCK // count)
+    for start in range(0, RESAMPLES, some):
+        drawn = generator.integers(0, count, (min(some, RESAMPLES - start), count), np.int32)
+        yield np.stack([np.bincount(row, minlength=count) for row in drawn]).astype(np.uint8)

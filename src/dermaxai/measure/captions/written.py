@@ -37,3 +37,5 @@ class Tools:
     """Of `encoder`, unit length, one per caption."""
     bert: Path | None = None
     """Folder of a local model of the transformers library, for BERTScore."""
+    frequencies: Path | None = None
+    """How many documents have which words (`cider.Frequencies.save`), for CIDEr-D of a fixed scale."""

@@ -20,3 +20,5 @@ class Stated:
     known: ClinicalFacts
     """What label, annotated findings, metadata and measurement say; never the captions."""
     language: Language = "en"
+    confidences: tuple[float, ...] = ()
+    """Probability of each of the caption's mentions, in their order; () where nobody wrote it with one."""
