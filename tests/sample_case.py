@@ -5,6 +5,7 @@ import math
 import numpy as np
 
 from dermaxai.geometry import Placement, place_center_crop
+from dermaxai.scores import map_names
 from dermaxai.types import (
     Caption,
     Case,
@@ -98,23 +99,60 @@ def make_case(
         "corrected",
         0.2,
     )
+    everything = (*maps, query)
     return Case(
         image,
         (caption, write_caption(RUSSIAN, "ru")),
         _provenance(),
-        (*maps, query),
+        everything,
         evidence,
         (
             Concept("irregular streaks", 0.41, (8, 9)),
             Concept("dark brown colour", 0.27, (3, 4)),
             Concept("ruler", 0.09),
         ),
-        tuple(
-            Score("deletion", 0.22 + 0.02 * i, 0.19, 0.25, 20, f"{m}/{i}") for m in methods for i in range(10)
-        ),
+        (*_judge(everything), *_check(methods)),
         Outside(outside, 4.21, 3.1, "Mahalanobis distance of the embedding to the training photos"),
         ("The photo is slightly blurred; border words are less certain.",),
     )
+
+
+def _judge(maps: tuple[HeatMap, ...]) -> list[Score]:
+    """Deletion and insertion of every map: the first is worse than random, the last undecided."""
+    protocol = "removal=tokens, steps=20, random_maps=20, passes=model, seed=0"
+    scores = []
+    for place, name in enumerate(map_names(maps)):
+        for metric, sign in (("deletion", -1), ("insertion", 1)):
+            base = 0.5 + 0.0137 * (place % 9)
+            better = -0.21 if place == 0 else 0.04 if place == len(maps) - 1 else 0.2468 + 0.00113 * place
+            verdict = "no" if better < 0 else "yes" if better > 0.1 else "undecided"
+            value = base + sign * better
+            spread = 0.01 if maps[place].values.max() == 0 else 0.0
+            range_ = base, base - 0.1031, base + 0.0972
+            numbers = value, value - spread, value + spread, 5 if spread else 1
+            scores.append(Score(metric, *numbers, name, *range_, verdict, protocol))
+    return scores
+
+
+def _check(methods: tuple[str, ...]) -> list[Score]:
+    """Four checks of every method, one of them failed, and that of the words."""
+    values = {"random_weights": 0.31, "wrong_question": -0.18, "blank_photo": 0.07, "mirrored_photo": 0.84}
+    limits = {"random_weights": 0.2, "wrong_question": 0.5, "blank_photo": 0.5, "mirrored_photo": 0.5}
+    checks = [
+        Score(
+            f"sanity_{name}",
+            value + 0.013 * index,
+            value - 0.061,
+            value + 0.113,
+            7,
+            method,
+            limits[name],
+            verdict="no" if name == "random_weights" else "yes",
+        )
+        for index, method in enumerate(methods)
+        for name, value in values.items()
+    ]
+    return [*checks, Score("sanity_blank_words", 0.02, 0.0, 0.06, 7, "caption", 0.1, verdict="yes")]
 
 
 def _map(method: str, index: int, text: str, place: Placement) -> HeatMap:

@@ -14,13 +14,15 @@ import dermaxai
 
 PACKAGE = Path(dermaxai.__file__).parent
 
-GROUND = {"errors", "registry", "geometry", "types", "settings", "statements", "concepts", "vocabulary"}
+GROUND = {
+    "errors", "registry", "geometry", "types", "scores", "settings", "statements", "concepts", "vocabulary",
+}  # fmt: skip
 PHOTOS = GROUND | {"colour", "metadata", "images"}
 ENCODING = PHOTOS | {"encoders"}
 CAPTIONING = ENCODING | {"captioner"}
 EXPLAINING = CAPTIONING | {"explain"}
 MEASURING = EXPLAINING | {"measure"}
-ASSEMBLING = MEASURING | {"loading", "questions", "answers", "provenance"}
+ASSEMBLING = MEASURING | {"describing", "loading", "questions", "answers", "provenance"}
 CASES = GROUND | {"cases"}
 OUTPUTS = CASES | {"i18n", "overlay", "figures", "viewer", "report"}
 WHOLE = ASSEMBLING | OUTPUTS | {"pipeline", "phantom"}
@@ -34,6 +36,7 @@ MAY = {
     "registry": {"errors"},
     "geometry": {"errors"},
     "types": {"errors", "geometry"},
+    "scores": {"errors", "types"},
     "settings": {"errors", "registry"},
     "vocabulary": {"errors", "registry", "types"},
     "statements": {"errors", "registry", "types", "vocabulary"},
@@ -47,6 +50,7 @@ MAY = {
     "captioner": ENCODING,
     "explain": CAPTIONING,
     "measure": EXPLAINING | {"phantom"},
+    "describing": CAPTIONING,
     "loading": EXPLAINING,
     "questions": EXPLAINING,
     "answers": EXPLAINING,
@@ -76,6 +80,7 @@ MAY = {
 TOP = {"__main__", "commands", "api", "cli"}
 
 INSIDE_FUNCTIONS = {
+    ("types", "scores"): "Case.score is a name for find_score",
     ("types", "cases"): "Case.save is a name for save_case, so that its user needs no second import",
     ("types", "report"): "Case.report is a name for write_report",
     ("types", "figures"): "Case.figure is a name for the figures of figures.py",

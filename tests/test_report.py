@@ -9,12 +9,16 @@ from html.parser import HTMLParser
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis.extra.numpy import arrays
+from hypothesis.strategies import integers
 
 from dermaxai.errors import NotSupported
 from dermaxai.i18n import LANGUAGES, catalogue
 from dermaxai.report import render_report, write_report
+from dermaxai.scores import map_names
 from dermaxai.types import Caption, SkinImage
-from dermaxai.viewer import STEPS, case_to_page
+from dermaxai.viewer import STEPS, case_to_page, pack_cells
 from tests.sample_case import make_case
 
 EIGHT = ("grad_eclip", "evidence", "grad_cam", "xgrad_cam", "score_cam", "rollout", "convis", "legrad")
@@ -185,20 +189,89 @@ def test_heads_of_tables_say_what_they_head(report):
     assert all(attributes.get("scope") == "col" for attributes in heads)
 
 
+def unpack(cells, count):
+    """Whole numbers of 12 bits each, less what was added to them."""
+    bits = "".join(f"{byte:08b}" for byte in base64.b64decode(cells))
+    return np.array([int(bits[12 * at : 12 * at + 12], 2) for at in range(count)]) - STEPS - 1
+
+
 def test_maps_travel_almost_exactly():
     case = make_case()
     page = case_to_page(case)
     for sent, heat in zip(page["maps"], case.maps, strict=True):
-        cells = np.frombuffer(base64.b64decode(sent["cells"]), "<i2").reshape(heat.values.shape)
-        values = cells / STEPS * sent["peak"]
-        assert np.abs(values - heat.values).max() <= sent["peak"] / STEPS
+        values = unpack(sent["cells"], heat.values.size).reshape(heat.values.shape) / STEPS * sent["peak"]
+        assert np.abs(values - heat.values).max() <= 0.51 * sent["peak"] / STEPS
         assert (values[heat.values == 0] == 0).all()
+        assert (values * heat.values >= 0).all()
+
+
+@given(arrays(np.int64, integers(0, 9), elements=integers(-STEPS, STEPS)))
+def test_cells_are_packed_without_loss(steps):
+    assert (unpack(pack_cells(steps), steps.size) == steps).all()
+    assert len(pack_cells(steps)) <= 2 * steps.size + 2
+
+
+def test_scores_of_maps_travel_by_metric_in_the_order_of_the_maps():
+    case = make_case()
+    page = case_to_page(case)
+    assert [entry["metric"] for entry in page["trust"]] == ["deletion", "insertion"]
+    for entry in page["trust"]:
+        for place, name in enumerate(map_names(case.maps)):
+            (own,) = (one for one in case.scores if (one.of, one.metric) == (name, entry["metric"]))
+            assert entry["values"][place] == round(own.value, 3)
+            assert entry["verdicts"][place] == own.verdict[0]
+            range_ = (own.baseline, own.baseline_low, own.baseline_high)
+            assert entry["random"][entry["which"][place]] == tuple(round(one, 3) for one in range_)
+            assert (place in entry["spread"]) == (own.n > 1)
+        assert entry["protocol"]["steps"] == "20"
+
+
+def test_maps_without_scores_and_other_protocols_are_kept_apart():
+    case = make_case()
+    scores = [one for one in case.scores if one.metric == "deletion"]
+    plain = dataclasses.replace(scores[1], baseline=None, baseline_low=None, baseline_high=None, verdict="")
+    other = dataclasses.replace(plain, metric="road", protocol="removal=blur, steps=5")
+    page = case_to_page(dataclasses.replace(case, scores=(scores[0], other)))
+    first, second = page["trust"]
+    assert [place for place, value in enumerate(first["values"]) if value is not None] == [0]
+    assert [place for place, value in enumerate(second["values"]) if value is not None] == [1]
+    assert (first["which"][:2], second["which"][:2]) == ([0, -1], [-1, -1])
+    assert second["verdicts"][1] == "-"
+    assert case_to_page(dataclasses.replace(case, scores=()))["trust"] == []
+
+
+def test_a_broken_map_does_not_shift_the_scores():
+    case = make_case()
+    broken = dataclasses.replace(case.maps[0], values=np.full((14, 14), np.nan, np.float32))
+    whole, short = (
+        case_to_page(one)["trust"] for one in (case, dataclasses.replace(case, maps=(broken, *case.maps[1:])))
+    )
+    assert short[0]["values"] == whole[0]["values"][1:]
+
+
+def test_sanity_checks_travel_with_their_limits(report):
+    case = make_case()
+    page = case_to_page(case)
+    assert page["sanity"]["mirrored_photo"]["limit"] == 0.5
+    value, low, high, n, letter = page["sanity"]["random_weights"]["rows"]["evidence"]
+    (own,) = (one for one in case.scores if (one.of, one.metric) == ("evidence", "sanity_random_weights"))
+    assert (value, low, high) == tuple(round(one, 2) for one in (own.value, own.low, own.high))
+    assert (n, letter) == (7, "n")
+    assert page["sanity"]["blank_words"]["rows"].keys() == {"caption"}
+    texts = json.loads(Page(report).inside["application/json"])["texts"]
+    assert {"check.random_weights", "check.random_weights.fails", "removal.tokens"} <= set(texts["keys"])
+
+
+def test_strings_of_what_a_case_has_not_stay_away():
+    text = render_report(dataclasses.replace(make_case(), scores=()))
+    keys = json.loads(Page(text).inside["application/json"])["texts"]["keys"]
+    assert not [key for key in keys if key.startswith(("check.", "removal.", "metric."))]
 
 
 def test_page_object_is_strict_json_and_names_broken_maps():
     case = make_case()
     broken = dataclasses.replace(case.maps[0], values=np.full((14, 14), np.nan, np.float32))
-    scores = (dataclasses.replace(case.scores[0], value=float("nan")),)
+    scores = (dataclasses.replace(case.scores[0], of="caption", value=float("nan")),)
     page = case_to_page(dataclasses.replace(case, maps=(broken, *case.maps[1:]), scores=scores))
     json.dumps(page, allow_nan=False)
     assert page["broken"] == [{"method": "grad_eclip", "word": "large"}]

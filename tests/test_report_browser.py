@@ -267,6 +267,54 @@ def test_hover_is_fast(open_report):
     assert sorted(times)[len(times) // 2] < 150, json.dumps(times)
 
 
+def test_whether_a_map_can_be_trusted_is_said_and_drawn(open_report):
+    page = open_report(make_case())
+    word(page, "border").hover()
+    said = page.locator("#trust").inner_text()
+    assert "Can this map be trusted?" in said
+    assert said.count("Better than 97.5 % of random maps.") == 2
+    assert "dropping their tokens, in 20 steps, beside 20 random maps" in said
+    places = """() => [...document.querySelectorAll("#trust .ruler")].map(
+        (ruler) => ["band", "dot"].map((name) => {
+            const box = ruler.querySelector("." + name).getBoundingClientRect();
+            return [box.left, box.right];
+        }))"""
+    (band, dot), (other_band, other_dot) = page.evaluate(places)
+    assert dot[1] < band[0]
+    assert other_dot[0] > other_band[1]
+    assert "Better than 97.5 %" in page.locator("#layer").get_attribute("aria-label")
+    word(page, "large").hover()
+    assert page.locator("#trust").inner_text().count("No better than a random map.") == 2
+    page.get_by_role("button", name="Русский").click()
+    assert "Не лучше случайной карты" in page.locator("#trust").inner_text()
+    page.keyboard.press("Escape")
+    assert not page.locator("#trust").is_visible()
+
+
+def test_maps_no_better_than_random_are_marked_in_the_sheet(open_report):
+    page = open_report(make_case())
+    marked = page.locator("#thumbs small.doubt")
+    assert marked.count() == 1
+    assert marked.inner_text() == "no better than random"
+    plain = open_report(dataclasses.replace(make_case(), scores=()))
+    assert plain.locator("#thumbs small.doubt").count() == 0
+    assert not plain.locator("#trust").is_visible()
+    assert not plain.locator("#sanity").is_visible()
+
+
+def test_the_checks_of_the_method_in_use(open_report):
+    page = open_report(make_case())
+    word(page, "border").hover()
+    rows = page.locator("#sanity li")
+    assert rows.count() == 5
+    failed = rows.filter(has_text="failed")
+    assert failed.count() == 1
+    assert "Random weights: failed 0.31 [0.25 … 0.42], below 0.2, n 7." in failed.inner_text()
+    assert "A model that has learned nothing" in failed.inner_text()
+    page.locator("#methods label").nth(1).click()
+    assert "0.32" in page.locator("#sanity li").filter(has_text="failed").inner_text()
+
+
 def test_works_on_paper(open_report, tmp_path):
     page = open_report(make_case())
     page.emulate_media(media="print")

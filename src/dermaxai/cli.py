@@ -15,10 +15,14 @@ from dermaxai.commands.console import complain, prepare_streams, say
 from dermaxai.commands.data import data
 from dermaxai.commands.describing import describe
 from dermaxai.commands.doctor import doctor
+from dermaxai.commands.evaluating import evaluate
 from dermaxai.commands.explaining import contrast, explain, query, report
 from dermaxai.commands.features import features
+from dermaxai.commands.measuring import measure, sanity
+from dermaxai.commands.metrics import metrics
 from dermaxai.commands.models import fetch, methods, models
 from dermaxai.commands.phantoms import phantom
+from dermaxai.commands.studying import study
 from dermaxai.commands.training import train, validate
 from dermaxai.errors import DataError, DermaXAIError
 
@@ -75,14 +79,15 @@ def root(
     """Options before the command."""
 
 
-OF_PHOTOS = (explain, describe, query, contrast, concepts, report)
-OF_MODELS = (train, validate, methods, doctor, fetch, phantom)
+OF_PHOTOS = (explain, describe, query, contrast, concepts, measure, sanity, report)
+OF_MODELS = (train, validate, study, methods, metrics, doctor, fetch, phantom)
 for command in (*OF_PHOTOS, *OF_MODELS):
     app.command()(command)
 app.command("concepts-mean")(concepts_mean)
 app.add_typer(models, name="models")
 app.add_typer(data, name="data")
 app.add_typer(features, name="features")
+app.add_typer(evaluate, name="evaluate")
 
 
 def main() -> None:

@@ -2,19 +2,22 @@
 
 from __future__ import annotations
 
-import dataclasses
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
-from typing import TYPE_CHECKING, final, get_args
+from typing import TYPE_CHECKING, final
 
 from dermaxai.answers import answer_all, concept_targets, text_sides
+from dermaxai.describing import check_outside, write_captions
 from dermaxai.errors import NotSupported
 from dermaxai.explain.agreement import add_agreements
 from dermaxai.explain.base import Explained
 from dermaxai.explain.legible import check_legible
 from dermaxai.images import Limits, read_image
 from dermaxai.loading import DEMO, Parts, load_parts
+from dermaxai.measure.case_scores import QUICK, check_case, measure_case
+from dermaxai.measure.maps.base import Protocol
+from dermaxai.measure.sanity import Check
 from dermaxai.provenance import (
     chosen_settings,
     kept_warnings,
@@ -22,6 +25,7 @@ from dermaxai.provenance import (
     record_maker,
     repeat_command,
     repeatable,
+    with_command,
 )
 from dermaxai.questions import (
     ALL,
@@ -40,6 +44,7 @@ from dermaxai.questions import (
     plan_question,
     plan_questions,
 )
+from dermaxai.scores import JUDGED, carry_scores, replace_scores
 from dermaxai.settings import Settings, read_settings
 from dermaxai.types import (
     Caption,
@@ -47,8 +52,6 @@ from dermaxai.types import (
     Encoded,
     HeatMap,
     Language,
-    Outside,
-    Provenance,
     SkinImage,
     Target,
     TargetKind,
@@ -59,15 +62,10 @@ if TYPE_CHECKING:
     from typing import Unpack
 
     from dermaxai.captioner.model import Captioner
-    from dermaxai.captioner.outside import OutsideRule
     from dermaxai.settings import Choices
 
 Photo = SkinImage | Path | str | bytes
 """A photo, the path of one, or the bytes of a file."""
-
-AND = " && "
-"""Between the commands that repeat a case."""
-LANGUAGES: tuple[Language, ...] = get_args(Language)
 
 
 def load(
@@ -151,13 +149,16 @@ class Model:
         methods: str | Sequence[str] = (WORD_METHOD,),
         lang: Language = "en",
         queries: str | Sequence[str] = (),
+        *,
+        measure: bool = False,
     ) -> Case:
         """Captions in every language, the one in `lang` with its words' maps, and the maps of `queries`.
 
         Words that owe nothing to the image get no map. A method that compares image and text is asked about
         each word as a text of its own; `queries` go to those methods, by default to Grad-ECLIP. One method
         or query may be given as a plain string. The method 'all' stands for every one that this model can
-        answer with; what is left out is told in the case's warnings.
+        answer with; what is left out is told in the case's warnings. `measure`: also say which maps are
+        better than random ones, by the protocol `QUICK`.
 
         Raises: ImageError, UnknownName, UsageError; NotSupported for a method that this model cannot answer.
         """
@@ -171,15 +172,17 @@ class Model:
             texts = [in_readable_words(text) for text in texts]
             check_legible(self.encoder, texts if self.encoder.has_text else [])
             encoded = self._encode(photo)
-            captions = self._captions(encoded, lang)
+            captions = write_captions(self.captioner, encoded, lang, self.settings.beams)
             model = self._explained(captions[0])
             evidence = measure_words(model, encoded)
             questions = plan_questions(askers, captions[0], evidence, texts)
             found = answer_all(model, encoded, questions, skip=ALL in names)
-            (outside,) = self._outside([encoded], [photo])
+            (outside,) = check_outside(self.captioner, [encoded], [photo])
         command = self._command(["explain", "PHOTO"], {"method": names, "lang": lang, "query": texts})
-        made_by = self._maker({"lang": lang, "methods": ", ".join(names)}, command)
-        return Case(
+        asked = {"lang": lang, "methods": ", ".join(names)}
+        made_by = record_maker(self.encoder, self.captioner, self.settings, asked=asked, command=command)
+        silent = f"There is no captioner for '{self.encoder.card.name}': similarity questions only."
+        case = Case(
             photo,
             captions,
             made_by,
@@ -187,11 +190,12 @@ class Model:
             evidence=evidence,
             concepts=found.concepts,
             outside=outside,
-            warnings=(*self._remarks(), *noted),
+            warnings=(*([] if self.captioner else [silent]), *noted),
             texts=found.texts,
             concept_fit=found.fit,
             agreements=found.agreements,
         )
+        return self.measure(case, protocol=QUICK) if measure else case
 
     def query(self, case: Case, text: str, method: str = QUERY_METHOD) -> Case:
         """The case with one more map: where the photo matches `text`. Raises: UsageError, NotSupported."""
@@ -239,13 +243,47 @@ class Model:
         others = (old for old in case.maps if (old.method, old.target.kind) != (finder.name, "concept"))
         every, agreements = add_agreements([*others, *maps])
         options = {"method": method, "penalty": "" if penalty is None else str(penalty)}
-        return dataclasses.replace(
-            self._noted(case, self._command(["concepts", "CASE"], options), noted),
+        return with_command(
+            case,
+            self._command(["concepts", "CASE"], options),
+            noted,
+            self.encoder,
             maps=every,
+            scores=carry_scores(case, every),
             agreements=agreements,
             concepts=found.concepts if found else (),
             concept_fit=found.fit if found else None,
         )
+
+    def measure(
+        self, case: Case, metrics: str | Sequence[str] = JUDGED, protocol: Protocol | None = None
+    ) -> Case:
+        """The case with scores of its maps, each beside what random maps get; earlier ones are replaced.
+
+        `metrics`: names of `measure.maps.MAP_METRICS`. One that is not defined for a map is left out, and
+        the case's warnings say so. The seed is that of the settings unless `protocol` has its own.
+        Raises: UnknownName, NotSupported for a case of another encoder.
+        """
+        asked = protocol or Protocol(seed=self.settings.seed)
+        with self._making() as noted:
+            encoded = self._encode(case.image)
+            found = measure_case(self._explained(case.caption), encoded, case, named(metrics), asked)
+        return with_command(
+            case,
+            self._command(["measure", "CASE"], found.options),
+            [*noted, *found.notes],
+            self.encoder,
+            scores=replace_scores(case.scores, found.scores),
+        )
+
+    def sanity(self, case: Case, methods: str | Sequence[str] = ()) -> list[Check]:
+        """Whether the maps of the case do what every map must; of all its methods, or of some by name.
+
+        `with_checks` puts the answers into the case. Raises: UsageError for a method without maps here.
+        """
+        asked = named(methods), self.settings.seed
+        with self._making():
+            return check_case(self._explained(case.caption), self._encode(case.image), case, *asked)
 
     # ---- inside -----------------------------------------------------------------------------
 
@@ -261,21 +299,15 @@ class Model:
         others = (old for old in case.maps if _question(old) != _question(heat))
         every, agreements = add_agreements([*others, heat])
         kept = (old for old in case.texts if _question(old) != _question(heat))
-        return dataclasses.replace(
-            self._noted(case, self._command(question_words(target), {"method": method}), noted),
+        return with_command(
+            case,
+            self._command(question_words(target), {"method": method}),
+            noted,
+            self.encoder,
             maps=every,
+            scores=carry_scores(case, every),
             agreements=agreements,
             texts=(*kept, *texts),
-        )
-
-    def _noted(self, case: Case, command: str, noted: Sequence[str]) -> Case:
-        """The case with the command that adds to it, and what was warned of."""
-        commands = dict.fromkeys([*case.made_by.command.split(AND), command])
-        remarks = (*case.warnings, *self._strangers(case), *noted)
-        return dataclasses.replace(
-            case,
-            made_by=dataclasses.replace(case.made_by, command=AND.join(filter(None, commands))),
-            warnings=tuple(dict.fromkeys(remarks)),
         )
 
     def _describe(self, batch: Sequence[Photo], lang: Language) -> list[Case]:
@@ -284,8 +316,10 @@ class Model:
         with self._making() as noted:
             encoded = self.encoder.encode(photos)
             captions = captioner.describe(encoded, lang, beams=self.settings.beams)
-            outside = self._outside(encoded, photos)
-        made_by = self._maker({"lang": lang}, self._command(["describe", "PHOTO"], {"lang": lang}))
+            outside = check_outside(captioner, encoded, photos)
+        asked = {"lang": lang}
+        command = self._command(["describe", "PHOTO"], asked)
+        made_by = record_maker(self.encoder, captioner, self.settings, asked=asked, command=command)
         return [
             Case(photo, (caption,), made_by, outside=strange, warnings=tuple(noted))
             for photo, caption, strange in zip(photos, captions, outside, strict=True)
@@ -297,41 +331,12 @@ class Model:
             latest = self._latest = photo, self.encoder.encode([photo])[0]
         return latest[1]
 
-    def _captions(self, encoded: Encoded, lang: Language) -> tuple[Caption, ...]:
-        """In every language, `lang` first; one empty caption where nothing can write."""
-        if self.captioner is None:
-            return (Caption("", lang, (), (), ()),)
-        order = [lang, *(known for known in LANGUAGES if known in self.languages and known != lang)]
-        beams = self.settings.beams
-        return tuple(self.captioner.describe(encoded, known, beams=beams)[0] for known in order)
-
     def _explained(self, caption: Caption) -> Explained:
         return Explained(self.encoder, self.captioner, caption if self.captioner else None)
-
-    def _outside(self, encoded: Sequence[Encoded], photos: Sequence[SkinImage]) -> list[Outside | None]:
-        """What the captioner's measured rule says of each photo; None where it has no rule."""
-        rule: OutsideRule | None = getattr(self.captioner, "outside", None)
-        if rule is None:
-            return [None] * len(photos)
-        return [rule.check(*pair) for pair in zip(encoded, photos, strict=True)]
 
     def _command(self, words: Sequence[str], options: Mapping[str, str | Sequence[str]]) -> str:
         """The command line that asks the same of the same model."""
         return repeat_command(words, {**options, **self.origin}, chosen_settings(self.settings))
-
-    def _maker(self, asked: dict[str, str], command: str) -> Provenance:
-        return record_maker(self.encoder, self.captioner, self.settings, asked=asked, command=command)
-
-    def _remarks(self) -> list[str]:
-        if self.captioner is not None:
-            return []
-        return [f"There is no captioner for '{self.encoder.card.name}': similarity questions only."]
-
-    def _strangers(self, case: Case) -> list[str]:
-        """A map made by other weights than the rest of the case is allowed, but said."""
-        if case.made_by.encoder_sha256 == self.encoder.sha256:
-            return []
-        return [f"Maps were added by the encoder '{self.encoder.card.name}', {self.encoder.sha256[:12]}."]
 
     @contextmanager
     def _making(self) -> Iterator[list[str]]:

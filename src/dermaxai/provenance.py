@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import platform
 import shlex
 import warnings
@@ -10,11 +11,11 @@ from contextlib import contextmanager
 from functools import cache
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import torch
 
-from dermaxai.types import Provenance, Target
+from dermaxai.types import Case, Provenance, Target
 
 if TYPE_CHECKING:
     from dermaxai.captioner.model import Captioner
@@ -23,6 +24,8 @@ if TYPE_CHECKING:
 
 LIBRARIES = ("torch", "transformers", "open_clip_torch", "timm", "peft", "numpy", "pillow")
 """Those whose change may change a number."""
+AND = " && "
+"""Between the commands that repeat a case."""
 PLACES = frozenset({"offline", "weights"})
 """Settings that say where weights come from; their sha256 says what they are."""
 OPTIONS = frozenset({"device", "dtype", "threads", "seed", "beams"})
@@ -122,6 +125,29 @@ def record_maker(
         seed=settings.seed,
         licence="; ".join(dict.fromkeys(filter(None, licences))),
         command=command,
+    )
+
+
+def with_command(
+    case: Case,
+    command: str,
+    noted: Sequence[str],
+    encoder: AbstractEncoder,
+    **changes: Any,  # noqa: ANN401 - any field of a case
+) -> Case:
+    """The case with `changes`, the command that makes them, and what was warned of.
+
+    A part made by other weights than the rest of the case is allowed, but said.
+    """
+    commands = dict.fromkeys([*case.made_by.command.split(AND), command])
+    same = case.made_by.encoder_sha256 == encoder.sha256
+    stranger = f"Maps were added by the encoder '{encoder.card.name}', {encoder.sha256[:12]}."
+    remarks = (*case.warnings, *([] if same else [stranger]), *noted)
+    return dataclasses.replace(
+        case,
+        made_by=dataclasses.replace(case.made_by, command=AND.join(filter(None, commands))),
+        warnings=tuple(dict.fromkeys(remarks)),
+        **changes,
     )
 
 

@@ -7,6 +7,7 @@ import hashlib
 import io
 import json
 import os
+import re
 from collections.abc import Iterable
 from dataclasses import dataclass
 from importlib import resources
@@ -18,7 +19,8 @@ import numpy as np
 from PIL import Image
 
 from dermaxai.i18n import LANGUAGES, Catalogue, catalogue
-from dermaxai.types import Case, HeatMap, Language, SkinImage
+from dermaxai.scores import SANITY
+from dermaxai.types import Case, HeatMap, Language, Score, SkinImage
 from dermaxai.viewer import case_to_page
 
 LONGEST_SIDE = 1600
@@ -27,11 +29,15 @@ PHOTO_QUALITY = 88
 MODULES = ("painting.js", "panels.js", "viewer.js")
 """In the order of their imports, each import on one line."""
 LIMITS = ("map", "grid", "methods", "caption", "skin")
-NAMES = ("method.", "metric.", "scalar.", "layer.", "setting.", "note.")
+REMOVALS = ("tokens", "blur", "mean", "noisy linear")
+NAMES = ("method.", "metric.", "scalar.", "layer.", "setting.", "note.", "check.", "removal.")
 """Beginnings of keys that name something which a case may hold or not."""
 
 
-ELSEWHERE = ("caption.other", "figure.word", "figure.against", "notice.caption")
+ELSEWHERE = (
+    "caption.other", "figure.word", "figure.against", "notice.caption", "trust.marks", "scores.map",
+    "scores.random", "scores.limit",
+)  # fmt: skip
 """Strings of figures and of the terminal, which the page does not say."""
 
 
@@ -69,7 +75,7 @@ def render_report(case: Case, *, language: Language = "en") -> str:
     from markupsafe import Markup
 
     texts = catalogue(language)
-    style, script = _squeeze(_asset("style.css")), _script()
+    style, script = _squeeze_style(_asset("style.css")), _script()
     environment = Environment(
         autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
     )
@@ -106,6 +112,12 @@ def _squeeze(text: str) -> str:
     return "\n".join(line for line in lines if line and not line.startswith(("//", "/*")))
 
 
+def _squeeze_style(text: str) -> str:
+    """The same for a style sheet, on one line, without the spaces that mean nothing."""
+    line = re.sub(r"\s*([{};,])\s*", r"\1", _squeeze(text).replace("\n", " "))
+    return re.sub(r": +", ":", line).replace(";}", "}")
+
+
 def _policy(style: str, script: str) -> str:
     """Nothing may load but this style, this script and pictures inside the file."""
 
@@ -135,11 +147,22 @@ def _texts(case: Case) -> dict[str, list[Any]]:
     """The strings of every language beside their keys; of names those that the case holds."""
     held = {f"metric.{score.metric}" for score in case.scores}
     held |= {f"setting.{name}" for name in case.made_by.settings}
+    held |= {key for score in case.scores for key in _keys_of(score)}
     for heat in case.maps:
         held |= {f"{kind}.{name}" for kind, name in _names_of(heat)}
     known = [key for key in catalogue("en").entries if key not in ELSEWHERE]
     keys = [key for key in known if key in held or not key.startswith(NAMES)]
     return {"keys": keys} | {known: [catalogue(known).entries[key] for key in keys] for known in LANGUAGES}
+
+
+def _keys_of(score: Score) -> list[str]:
+    """What the page says of a score beside its name."""
+    if score.metric.startswith(SANITY):
+        return [f"check.{score.metric.removeprefix(SANITY)}{end}" for end in ("", ".fails")]
+    return [
+        f"trust.{score.metric}",
+        *(f"removal.{name}" for name in REMOVALS if f"={name}," in score.protocol),
+    ]
 
 
 def _pack_maps(page: dict[str, Any]) -> dict[str, Any]:

@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 Language = Literal["en", "ru"]
 TargetKind = Literal["caption", "word", "phrase", "query", "concept", "diagnosis"]
 Prior = Literal["", "expected", "despite"]
+Verdict = Literal["", "yes", "no", "undecided"]
 
 MINIMUM_NATS = 0.1
 """A word counts as from the image if the photo raises its probability by about a tenth, and as said in spite
@@ -244,7 +245,16 @@ class Score:
     high: float
     n: int
     of: str
-    """'caption', or '<method>/<word index>'."""
+    """'caption', a method, or a map as `scores.map_names` calls it: '<method>/<word index>' for most."""
+    baseline: float | None = None
+    """Mean over random maps of the same question; of a sanity check its limit."""
+    baseline_low: float | None = None
+    """With `baseline_high`: 2.5th and 97.5th percentile of the random maps."""
+    baseline_high: float | None = None
+    verdict: Verdict = ""
+    """Better than a random map; of a sanity check, whether it is passed. '' where nothing was compared."""
+    protocol: str = ""
+    """How it was measured, as 'name=value' pairs: 'removal=tokens, steps=20, random_maps=20, seed=0'."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -311,12 +321,10 @@ class Case:
         raise UsageError(f"The case has no map of '{method}' for '{text}'. Maps: {known}.")
 
     def score(self, method: str, text: str, metric: str) -> Score:
-        """The score `metric` of one map. Raises: UsageError."""
-        wanted = f"{method}/{self.caption.find(text)}"
-        for score in self.scores:
-            if score.metric == metric and score.of == wanted:
-                return score
-        raise UsageError(f"The case has no score '{metric}' for '{wanted}'.")
+        """The score `metric` of the map of a word or query. Raises: UsageError."""
+        from dermaxai.scores import find_score
+
+        return find_score(self, method, text, metric)
 
     def save(self, folder: Path | str) -> Path:
         """Write the case as a folder that `dermaxai.cases.load_case` reads back exactly; as `save_case`."""

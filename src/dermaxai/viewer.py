@@ -7,24 +7,30 @@ from __future__ import annotations
 
 import base64
 import math
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
 import numpy as np
+from jaxtyping import Int
 
 from dermaxai.concepts.tree import read_tree
 from dermaxai.geometry import Placement
 from dermaxai.overlay import account_for, hottest_count, is_signed, summarise
-from dermaxai.types import Caption, Case, Concept, ConceptFit, Evidence, HeatMap, Target
+from dermaxai.scores import SANITY, map_names, scores_by_map
+from dermaxai.types import Caption, Case, Concept, ConceptFit, Evidence, HeatMap, Score, Target
 
-STEPS = 32767
-"""A cell travels as a little-endian int16 q and means q / STEPS * peak, so that zero and signs are exact."""
+SCORE_DIGITS = 3
+"""Behind the point."""
+STEPS = 2047
+"""A cell travels as 12 bits, two signs of base64, for q + STEPS + 1 and means q / STEPS * peak: zero and
+signs are exact, the rest to a quarter of a thousandth of the peak. The raw values are in the case."""
 
 
 def case_to_page(case: Case) -> dict[str, Any]:
     """Everything the viewer shows; finite numbers only, `None` where there is none.
 
-    A score is a row: metric, of, n, value, low, high.
+    Scores of maps are told by `_trust`, sanity checks by `_sanity`; any other score is a row: metric, of, n,
+    value, low, high.
     Maps with values that are not finite are left out and named under `broken`.
     """
     sound = [heat for heat in case.maps if np.isfinite(heat.values).all()]
@@ -77,9 +83,12 @@ def case_to_page(case: Case) -> dict[str, Any]:
         ],
         "concepts": [_concept(entry) for entry in case.concepts],
         "fit": _fit(case.concept_fit),
+        "trust": _trust(case),
+        "sanity": _sanity(case),
         "scores": [
             [entry.metric, entry.of, entry.n, *map(_finite, (entry.value, entry.low, entry.high))]
-            for entry in case.scores
+            for entry in _others(case)
+            if not entry.metric.startswith(SANITY)
         ],
         "outside": _outside(case),
         "warnings": list(case.warnings),
@@ -143,15 +152,81 @@ def _place(place: Placement, grid: tuple[int, int]) -> dict[str, float]:
 def _map(heat: HeatMap) -> dict[str, Any]:
     """Cells and peak of one map; `region` and `share` as `overlay.MapSummary`."""
     peak = float(f"{np.abs(heat.values).max(initial=0):.7g}")
-    steps = np.rint(heat.values.astype(np.float64) / (peak or 1) * STEPS).clip(-STEPS, STEPS).astype("<i2")
+    steps = np.rint(heat.values.astype(np.float64) / (peak or 1) * STEPS).clip(-STEPS, STEPS)
     summary = summarise(heat)
     return {
         "peak": peak,
         "signed": is_signed(heat),
-        "cells": base64.b64encode(steps.tobytes()).decode("ascii"),
+        "cells": pack_cells(steps.astype(np.int64).ravel()),
         "region": summary.region,
         "share": round(summary.share, 3),
     }
+
+
+def pack_cells(steps: Int[np.ndarray, "n"]) -> str:
+    """Whole numbers from -STEPS to STEPS, each as 12 bits of one stretch of base64.
+
+    >>> pack_cells(np.array([0, -2047])), pack_cells(np.array([2047]))
+    ('gAAB', '//8=')
+    """
+    shifted = [*(steps + STEPS + 1).tolist(), 0][: steps.size + steps.size % 2]
+    bits = "".join(f"{value:03x}" for value in shifted)
+    return base64.b64encode(bytes.fromhex(bits)[: -(-steps.size * 3 // 2)]).decode("ascii")
+
+
+def _trust(case: Case) -> list[dict[str, Any]]:
+    """The scores of maps, by metric and protocol: one number per map that is shown, in its order.
+
+    `values`: null where a map has none; `verdicts`: a letter per map, y, n, u or -; `random`: mean, low and
+    high of random maps; `which`: the row of `random` for each map, -1 for none; `spread`: low, high and n of
+    maps whose value has an interval, by their number. Almost all of a report's numbers are here.
+    """
+    sound = [bool(np.isfinite(heat.values).all()) for heat in case.maps]
+    held = [scores for scores, shown in zip(scores_by_map(case), sound, strict=True) if shown]
+    kinds = _distinct((entry.metric, entry.protocol) for scores in held for entry in scores.values())
+    return [_trust_of(metric, protocol, held) for metric, protocol in kinds]
+
+
+def _trust_of(metric: str, protocol: str, held: Sequence[Mapping[str, Score]]) -> dict[str, Any]:
+    found = [scores.get(metric) for scores in held]
+    found = [entry if entry and entry.protocol == protocol else None for entry in found]
+    random = _distinct(_random(entry) for entry in found if entry and entry.baseline is not None)
+    return {
+        "metric": metric,
+        "protocol": dict(pair.split("=", 1) for pair in protocol.split(", ") if "=" in pair),
+        "values": [entry and _finite(entry.value, digits=SCORE_DIGITS) for entry in found],
+        "verdicts": "".join(entry.verdict[:1] or "-" if entry else "-" for entry in found),
+        "random": list(random),
+        "which": [random[_random(entry)] if entry and entry.baseline is not None else -1 for entry in found],
+        "spread": {
+            place: [*(_finite(number, digits=SCORE_DIGITS) for number in (entry.low, entry.high)), entry.n]
+            for place, entry in enumerate(found)
+            if entry and entry.low != entry.high
+        },
+    }
+
+
+def _random(entry: Score) -> tuple[float | None, ...]:
+    numbers = entry.baseline, entry.baseline_low, entry.baseline_high
+    return tuple(None if number is None else _finite(number, digits=SCORE_DIGITS) for number in numbers)
+
+
+def _others(case: Case) -> list[Score]:
+    """Scores that are of no map."""
+    names = set(map_names(case.maps))
+    return [entry for entry in case.scores if entry.of not in names]
+
+
+def _sanity(case: Case) -> dict[str, Any]:
+    """Each check with its limit, and method by method: value, low, high, n, letter of the verdict."""
+    found: dict[str, Any] = {}
+    for entry in _others(case):
+        if entry.metric.startswith(SANITY) and entry.baseline is not None:
+            limit = _finite(entry.baseline)
+            check = found.setdefault(entry.metric.removeprefix(SANITY), {"limit": limit, "rows": {}})
+            numbers = (_finite(number, digits=2) for number in (entry.value, entry.low, entry.high))
+            check["rows"][entry.of] = [*numbers, entry.n, entry.verdict[:1] or "-"]
+    return found
 
 
 def _concept(entry: Concept) -> dict[str, Any]:

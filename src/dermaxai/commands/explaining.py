@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
@@ -29,21 +30,32 @@ CaseArgument = Annotated[Path, typer.Argument(help="Folder of a case.", show_def
 MethodOption = Annotated[str, typer.Option("--method", "-m", help="A name of 'dermaxai methods'.")]
 
 
-@grouped
-def explain(
-    choice: Choice,
-    style: Style,
-    photos: Annotated[list[Path], typer.Argument(metavar="IMAGE", help="Photos.", show_default=False)],
+@dataclass(frozen=True, slots=True)
+class Wanted:
+    """What is asked of every photo; each field is an option of its name."""
+
     method: Annotated[
         list[str] | None,
         typer.Option(
             "--method", "-m", help="Methods, with commas or repeated, or 'all'.", show_default="evidence"
         ),
-    ] = None,
-    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the cases.")] = Path("cases"),
+    ] = None
     query: Annotated[
         list[str] | None, typer.Option("--query", help="Also show where the photo matches this text.")
-    ] = None,
+    ] = None
+    measure: Annotated[
+        bool,
+        typer.Option("--measure/--no-measure", help="Also say which maps are better than random ones; slow."),
+    ] = False
+
+
+@grouped
+def explain(
+    choice: Choice,
+    style: Style,
+    photos: Annotated[list[Path], typer.Argument(metavar="IMAGE", help="Photos.", show_default=False)],
+    wanted: Wanted,
+    output: Annotated[Path, typer.Option("--output", "-o", help="Folder for the cases.")] = Path("cases"),
 ) -> None:
     """Describe photos and show, for every word, the pixels it rests on.
 
@@ -52,8 +64,8 @@ def explain(
     """
     from dermaxai.questions import checked_text
 
-    methods = _methods(method or ["evidence"])
-    queries = [checked_text(text) for text in query or []]
+    methods = read_methods(wanted.method or ["evidence"])
+    queries = [checked_text(text) for text in wanted.query or []]
     choice.check()
     check_folder(output)
     missing = tell_missing(photos)
@@ -66,7 +78,7 @@ def explain(
         try:
             if model is None or photo in missing:
                 raise missing[photo]
-            case = model.explain(photo, methods, style.lang, queries)
+            case = model.explain(photo, methods, style.lang, queries, measure=wanted.measure)
             folder = _keep_new(case, output, style.lang, file=str(photo))
         except DermaXAIError as error:
             codes.append(MISSING if photo in missing else error.exit_code)
@@ -78,7 +90,7 @@ def explain(
         raise typer.Exit(exit_code(codes))
 
 
-def _methods(given: list[str]) -> list[str]:
+def read_methods(given: list[str]) -> list[str]:
     """Names with commas taken apart. Raises: UsageError where there is none, UnknownName."""
     from dermaxai.questions import chosen_methods, named
 

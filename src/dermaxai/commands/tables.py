@@ -10,6 +10,7 @@ from dermaxai.bulk import DIGITS, case_row, error_row
 from dermaxai.commands.console import plain_table, say, say_table, talk
 from dermaxai.i18n import Catalogue, catalogue, prior_key
 from dermaxai.overlay import is_empty, summarise
+from dermaxai.scores import scores_by_map, verdict_of
 
 if TYPE_CHECKING:
     from collections.abc import Sequence
@@ -17,12 +18,14 @@ if TYPE_CHECKING:
     from rich.table import Table
 
     from dermaxai.errors import DermaXAIError
-    from dermaxai.types import Agreement, Case, HeatMap, Language, Prior, TextMap
+    from dermaxai.types import Agreement, Case, HeatMap, Language, Prior, Score, TextMap, Verdict
 
 MANY = 3
 """Methods of words beside which whole sentences do not fit into a table."""
 MARKS: dict[Prior, str] = {"expected": "·", "despite": "!"}
 """In the place of the map of a word that does not come from the image; a line below the table explains it."""
+TRUST: dict[Verdict, str] = {"": "", "yes": "✓", "no": "✗", "undecided": "?"}
+"""Beside a map that was measured; a line below the tables explains them."""
 
 
 def show_case(case: Case, lang: Language) -> None:
@@ -34,7 +37,8 @@ def show_case(case: Case, lang: Language) -> None:
         say_table(words_table(case, catalogue(lang)))
         say_marks(case, catalogue(lang))
     if queries := query_maps(case):
-        say_table(queries_table(queries, catalogue(lang)))
+        say_table(queries_table(case, queries, catalogue(lang)))
+    say_trust(case, catalogue(lang))
     if case.concepts:
         from dermaxai.commands.concepts import concepts_table, fit_sentence
 
@@ -46,7 +50,7 @@ def show_case(case: Case, lang: Language) -> None:
 
 def show_answer(case: Case, heat: HeatMap, lang: Language) -> None:
     """One map in words, then the caption it belongs to; doubts on stderr."""
-    table = queries_table([heat], catalogue(lang))
+    table = queries_table(case, [heat], catalogue(lang))
     table.show_header = False
     say_table(table)
     for told in case.texts:
@@ -78,6 +82,20 @@ def say_marks(case: Case, texts: Catalogue) -> None:
         say(f"{MARKS[prior]} {sentence}")
 
 
+def trust_of(case: Case, heat: HeatMap) -> str:
+    """The mark of a map that was measured; '' for others."""
+    for other, scores in zip(case.maps, scores_by_map(case), strict=True):
+        if other is heat:
+            return TRUST[verdict_of(scores)]
+    return ""
+
+
+def say_trust(case: Case, texts: Catalogue) -> None:
+    """What the marks of measured maps mean, once."""
+    if any(verdict_of(scores) for scores in scores_by_map(case)):
+        say(texts.text("trust.marks"))
+
+
 def words_table(case: Case, texts: Catalogue) -> Table:
     """A row per word: certainty, evidence in nats, and what each method's map shows."""
     methods = list(dict.fromkeys(heat.method for heat in case.maps if heat.target.kind == "word"))
@@ -104,7 +122,8 @@ def _cell(case: Case, index: int, method: str, texts: Catalogue, *, short: bool)
     for heat in case.maps:
         target = heat.target
         if (heat.method, target.kind, target.word, target.against) == (method, "word", index, None):
-            return _in_short(heat, texts) if short else map_sentence(heat, texts)
+            told = _in_short(heat, texts) if short else map_sentence(heat, texts)
+            return f"{told} {trust_of(case, heat)}".rstrip()
     return texts.text("map.missing")
 
 
@@ -119,14 +138,15 @@ def query_maps(case: Case) -> list[HeatMap]:
     return [heat for heat in case.maps if heat.target.kind != "word" or heat.target.against]
 
 
-def queries_table(maps: list[HeatMap], texts: Catalogue) -> Table:
+def queries_table(case: Case, maps: list[HeatMap], texts: Catalogue) -> Table:
     """A row per question that compares image and text, or two words."""
     table = plain_table(texts.text("queries"), texts.text("control.method"), "")
     for heat in maps:
         target = heat.target
         rival = texts.text("against", word=target.text, other=target.against)
         asked = rival if target.against else target.text
-        table.add_row(asked, texts.name("method", heat.method), map_sentence(heat, texts))
+        told = f"{map_sentence(heat, texts)} {trust_of(case, heat)}".rstrip()
+        table.add_row(asked, texts.name("method", heat.method), told)
     return table
 
 
@@ -160,7 +180,17 @@ def explained_row(case: Case, lang: Language) -> dict[str, Any]:
         "concepts": [asdict(concept) for concept in case.concepts],
         "concept_fit": asdict(case.concept_fit) if case.concept_fit else None,
         "agreements": [_agreement_row(agreement) for agreement in case.agreements],
+        "scores": [score_row(score) for score in case.scores],
     }
+
+
+def score_row(score: Score) -> dict[str, Any]:
+    """A number of trust, for `--json`; what is not defined is null."""
+    numbers = asdict(score)
+    for name, value in numbers.items():
+        if isinstance(value, float):
+            numbers[name] = round(value, DIGITS) if math.isfinite(value) else None
+    return numbers
 
 
 def text_row(told: TextMap) -> dict[str, Any]:
@@ -189,6 +219,7 @@ def failed_row(lang: Language, error: DermaXAIError) -> dict[str, Any]:
         "concepts": [],
         "concept_fit": None,
         "agreements": [],
+        "scores": [],
     }
 
 

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
 
@@ -12,6 +12,9 @@ from dermaxai.measure.columns import Column
 
 MaskOrigin = Literal["", "expert", "measured"]
 """Nobody's; a file beside the photos; outlined by this program, which no clinician has seen."""
+
+Progress = Callable[[str, int, int], None]
+"""Called with what is done, how much of it, and of how much."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,6 +33,22 @@ class Item:
     """File with the lesion's outline; None where there is none."""
 
 
+@dataclass(frozen=True, slots=True)
+class Curve:
+    """Lines that a figure shows beside the columns: a reliability diagram, a deletion curve."""
+
+    title: str
+    condition: str
+    across: str
+    """What the horizontal axis is."""
+    up: str
+    """What the vertical axis is."""
+    lines: Mapping[str, tuple[tuple[float, float], ...]]
+    """By contestant: points from left to right."""
+    diagonal: bool = False
+    """Whether the diagonal is what a perfect contestant would draw."""
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Evaluation:
     """Everything that one evaluation found; what tables, figures and pages are made from."""
@@ -43,3 +62,6 @@ class Evaluation:
     """That gives these numbers again."""
     notes: tuple[str, ...] = ()
     """What a reader must know, as sentences."""
+    curves: tuple[Curve, ...] = ()
+    pictures: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
+    """Files of overlays and the like by item id, that pages of single photos show."""

@@ -20,10 +20,7 @@ def energy_inside(heat: HeatMap, mask: Bool[np.ndarray, "height width"]) -> tupl
     Source: energy-based pointing game, Score-CAM (arXiv:1910.01279), section 4.3.
     """
     covered = mask_share(heat, mask)
-    positive = np.maximum(heat.values.astype(np.float64), 0)
-    total = positive.sum()
-    energy = float((positive * covered).sum() / total) if total > 0 else 0.0
-    return energy, float(covered.mean())
+    return energy_on(heat, covered), float(covered.mean())
 
 
 def points_inside(heat: HeatMap, mask: Bool[np.ndarray, "height width"]) -> float:
@@ -32,7 +29,18 @@ def points_inside(heat: HeatMap, mask: Bool[np.ndarray, "height width"]) -> floa
     A map that is nowhere positive points nowhere: 0. Raises: ShapeError, as `energy_inside`.
     Source: excitation backprop (arXiv:1608.00507), section 4.2, with cells instead of pixels.
     """
-    covered = mask_share(heat, mask)
+    return points_on(heat, mask_share(heat, mask))
+
+
+def energy_on(heat: HeatMap, covered: Float[np.ndarray, "rows columns"]) -> float:
+    """`energy_inside`, of cells whose covered part is known."""
+    positive = np.maximum(heat.values.astype(np.float64), 0)
+    total = positive.sum()
+    return float((positive * covered).sum() / total) if total > 0 else 0.0
+
+
+def points_on(heat: HeatMap, covered: Float[np.ndarray, "rows columns"]) -> float:
+    """`points_inside`, of cells whose covered part is known."""
     peak = heat.values.max()
     return float(covered[heat.values == peak].mean()) if peak > 0 else 0.0
 

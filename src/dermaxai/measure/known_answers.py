@@ -16,15 +16,12 @@ from dermaxai.explain.base import AbstractMethod, Explained
 from dermaxai.explain.localisation import energy_inside, mask_share, points_inside
 from dermaxai.explain.support import DoubtfulMap
 from dermaxai.measure.intervals import interval
+from dermaxai.measure.maps.baselines import GAUSSIAN, RANDOM, gaussian_values
 from dermaxai.phantom import PhantomPlan, draw_phantom, sample_plans
 from dermaxai.types import Encoded, HeatMap, SkinImage, Target
 
 SIDE = 448
 """Of the phantoms, in pixels; square, so that every encoder sees all of them."""
-RANDOM, GAUSSIAN = "random map", "centred Gaussian"
-"""The baselines: maps that know nothing of the photo."""
-WIDTH_OF_GAUSSIAN = 0.25
-"""Standard deviation as a share of the grid's side."""
 LESIONS, COLOURS = 31, 32
 """Added to seeds, so that the two kinds of phantoms are no copies of each other or of other drawings."""
 FEWEST = 5
@@ -132,12 +129,9 @@ def judge_map(heat: HeatMap, known: Known) -> Metrics:
 
 def baselines(encoded: Encoded, seed: int) -> list[HeatMap]:
     """A map of uniform noise, and a Gaussian in the middle of the photo."""
-    rows, columns = encoded.grid
-    down, across = (np.linspace(-0.5, 0.5, side) for side in (rows, columns))
-    distance = down[:, None] ** 2 + across[None] ** 2
     drawn = {
-        RANDOM: np.random.default_rng(seed).random((rows, columns)),
-        GAUSSIAN: np.exp(-distance / (2 * WIDTH_OF_GAUSSIAN**2)),
+        RANDOM: np.random.default_rng(seed).random(encoded.grid),
+        GAUSSIAN: gaussian_values(encoded.grid),
     }
     return [
         HeatMap(values.astype(np.float32), name, Target("query", ""), encoded.placement, "none", "none")

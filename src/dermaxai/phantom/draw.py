@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from types import MappingProxyType
 from typing import TYPE_CHECKING
 
@@ -24,6 +24,8 @@ if TYPE_CHECKING:
     Colour = Float32[np.ndarray, "height width 3"]
 
 SMALLEST_SIDE = 160
+HALF_COVERED = 0.5
+"""Of the light that an artefact takes, from where on a pixel counts as the artefact's."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -38,6 +40,9 @@ class Phantom:
     """The area of each colour of the plan, over all lesions; together they are `mask`."""
     plan: PhantomPlan
     captions: Mapping[Language, str]
+    artefact_masks: Mapping[str, Mask] = field(default_factory=dict)
+    """What was drawn above skin and lesions, of 'hair', 'ruler' and 'border' (dark corners): each pixel that
+    is covered by half or more of what the artefact covers at most."""
 
 
 def draw_phantom(plan: PhantomPlan, seed: int, *, height: int = 450, width: int = 600) -> Phantom:
@@ -56,7 +61,7 @@ def draw_phantom(plan: PhantomPlan, seed: int, *, height: int = 450, width: int 
     areas = [_divide(plan, random, outline, index) for index, outline in enumerate(outlines)]
     for outline, parts in zip(outlines, areas, strict=True):
         photo = _paint_lesion(plan, random, photo, (outline, parts))
-    photo = _cover(plan, random, scene.light_unevenly(random, photo))
+    photo, covers = _cover(plan, random, scene.light_unevenly(random, photo))
     pixels = np.clip(np.rint(photo), 0, 255).astype(np.uint8)
     masks = tuple(outline.mask for outline in outlines)
     colours = {name: np.logical_or.reduce([a[i] for a in areas]) for i, name in enumerate(plan.colours)}
@@ -70,6 +75,7 @@ def draw_phantom(plan: PhantomPlan, seed: int, *, height: int = 450, width: int 
         colour_masks=MappingProxyType(colours),
         plan=plan,
         captions=MappingProxyType(captions),
+        artefact_masks=MappingProxyType({name: _mostly(cover) for name, cover in covers.items()}),
     )
 
 
@@ -141,13 +147,23 @@ def _texture(
     return np.asarray(1 + clouds + fine + (net if kind == "globules" else -net), np.float32)
 
 
-def _cover(plan: PhantomPlan, random: np.random.Generator, photo: Colour) -> Colour:
-    """What lies between skin and camera."""
-    photo = scene.draw_hairs(random, photo, plan.hairs)
+def _cover(
+    plan: PhantomPlan, random: np.random.Generator, photo: Colour
+) -> tuple[Colour, dict[str, Float32[np.ndarray, "height width"]]]:
+    """What lies between skin and camera, and how much of each pixel it covers."""
+    covers = {}
+    photo, hair = scene.draw_hairs(random, photo, plan.hairs)
+    if plan.hairs:
+        covers["hair"] = hair
     if plan.bubbles:
         photo = scene.draw_bubbles(random, photo, plan.bubbles)
     if plan.ruler:
-        photo = scene.draw_ruler(random, photo)
+        photo, covers["ruler"] = scene.draw_ruler(random, photo)
     if plan.vignette:
-        photo = scene.darken_corners(random, photo)
-    return scene.add_grain(random, photo)
+        photo, covers["border"] = scene.darken_corners(random, photo)
+    return scene.add_grain(random, photo), covers
+
+
+def _mostly(cover: Float32[np.ndarray, "height width"]) -> Mask:
+    most = float(np.max(cover, initial=0))
+    return np.asarray((cover >= HALF_COVERED * most) & (cover > 0))

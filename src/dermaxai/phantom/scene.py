@@ -79,14 +79,14 @@ def light_unevenly(random: np.random.Generator, photo: Colour) -> Colour:
     return np.asarray(photo * (1 + slope - fall)[..., None], np.float32)
 
 
-def darken_corners(random: np.random.Generator, photo: Colour) -> Colour:
-    """The round tube of a dermatoscope: black beyond a circle around the centre."""
+def darken_corners(random: np.random.Generator, photo: Colour) -> tuple[Colour, Grey]:
+    """The round tube of a dermatoscope: black beyond a circle in the centre; and the share of light lost."""
     rows, columns = _centred(photo.shape[:2])
     ratio = photo.shape[1] / photo.shape[0]
     radius = np.hypot(rows, columns * ratio) / np.hypot(1, ratio)
     edge = random.uniform(0.84, 0.9)
     seen = 1 / (1 + np.exp((radius - edge) / random.uniform(0.015, 0.035)))
-    return np.asarray(photo * (0.06 + 0.94 * seen)[..., None], np.float32)
+    return np.asarray(photo * (0.06 + 0.94 * seen)[..., None], np.float32), np.asarray(1 - seen, np.float32)
 
 
 def _centred(size: tuple[int, ...]) -> tuple[Grey, Grey]:
@@ -94,10 +94,10 @@ def _centred(size: tuple[int, ...]) -> tuple[Grey, Grey]:
     return rows / (size[0] / 2) - 1, columns / (size[1] / 2) - 1
 
 
-def draw_hairs(random: np.random.Generator, photo: Colour, count: int) -> Colour:
-    """Dark curved hairs that grow in about one direction, with a soft shadow."""
+def draw_hairs(random: np.random.Generator, photo: Colour, count: int) -> tuple[Colour, Grey]:
+    """Dark curved hairs that grow in about one direction, with a soft shadow; and how they cover, 0 to 1."""
     if not count:
-        return photo
+        return photo, np.zeros(photo.shape[:2], np.float32)
     height, width = photo.shape[:2]
     sheet = Image.new("L", (2 * width, 2 * height), 0)
     pen = ImageDraw.Draw(sheet)
@@ -109,7 +109,7 @@ def draw_hairs(random: np.random.Generator, photo: Colour, count: int) -> Colour
     cover = ndimage.gaussian_filter(cover, 0.5) * random.uniform(0.75, 0.92)
     hair = np.array(random.choice([(48, 34, 28), (30, 24, 24), (84, 58, 42)]), np.float32)
     photo = photo * (1 - 0.25 * shadow)[..., None]
-    return np.asarray(photo * (1 - cover)[..., None] + hair * cover[..., None], np.float32)
+    return np.asarray(photo * (1 - cover)[..., None] + hair * cover[..., None], np.float32), cover
 
 
 def _draw_hair(
@@ -127,8 +127,8 @@ def _draw_hair(
         pen.line(ends, fill=255, width=max(2, round(thick * (1 - 0.6 * index / len(path)))))
 
 
-def draw_ruler(random: np.random.Generator, photo: Colour) -> Colour:
-    """The millimetre ticks of a dermatoscope's face along the lower or the left edge."""
+def draw_ruler(random: np.random.Generator, photo: Colour) -> tuple[Colour, Grey]:
+    """The millimetre ticks of a dermatoscope's face, lower or left edge; and how they cover, 0 to 1."""
     upright = bool(random.random() < 0.4)
     height, width = photo.shape[:2]
     turned = photo.swapaxes(0, 1) if upright else photo[::-1]
@@ -139,7 +139,9 @@ def draw_ruler(random: np.random.Generator, photo: Colour) -> Colour:
         cover[2:length, int(place) : int(place) + 2] = 1
     cover = ndimage.gaussian_filter(cover, 0.6)[..., None] * 0.85
     turned = np.asarray(turned * (1 - cover) + 28 * cover, np.float32)
-    return turned.swapaxes(0, 1) if upright else turned[::-1]
+    whole = (turned, cover[..., 0])
+    drawn, ticks = (part.swapaxes(0, 1) if upright else part[::-1] for part in whole)
+    return drawn, ticks
 
 
 def draw_bubbles(random: np.random.Generator, photo: Colour, count: int) -> Colour:

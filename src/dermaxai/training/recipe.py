@@ -12,7 +12,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, get_args, get_origin
 
-from pydantic import ValidationError, model_validator
+from pydantic import BaseModel, ValidationError, model_validator
 
 from dermaxai.errors import SettingError, UnknownName
 from dermaxai.registry import check_name
@@ -78,11 +78,11 @@ def read_recipe(path: Path, changes: Sequence[str] = ()) -> Recipe:
         table = tomllib.loads(path.read_text(encoding="utf-8"))
     except (OSError, UnicodeDecodeError, tomllib.TOMLDecodeError) as error:
         raise SettingError(f"The recipe {path} cannot be read: {error}.") from error
-    faults = [fault for change in changes if (fault := _change(table, change))]
+    faults = [fault for change in changes if (fault := apply_change(table, change, RIVALS))]
     try:
         recipe = Recipe.model_validate(table)
     except ValidationError as error:
-        faults += [_tell(fault) for fault in error.errors() if not _is_other_branch(fault)]
+        faults += faults_in_words(error, Recipe)
     tell_faults(path.name, faults)
     return recipe
 
@@ -94,8 +94,11 @@ def tell_faults(name: str, faults: Sequence[str]) -> None:
         raise SettingError(f"{name}: {count}:" + "".join(f"\n  - {fault}" for fault in faults))
 
 
-def _change(table: dict[str, Any], change: str) -> str:
-    """Put one change into the table; gives the fault, '' for none."""
+def apply_change(table: dict[str, Any], change: str, rivals: Mapping[str, str] | None = None) -> str:
+    """Put one change into the table; gives the fault, '' for none.
+
+    Of several tables of one name the one is meant that has the next part as its own name or as its number.
+    """
     name, mark, text = change.partition("=")
     *path, last = name.strip().split(".")
     if not mark or not last:
@@ -104,13 +107,28 @@ def _change(table: dict[str, Any], change: str) -> str:
         value = tomllib.loads(f"value = {text}")["value"]
     except tomllib.TOMLDecodeError:
         value = text.strip()
+    inner: Any = table
     for part in path:
-        table = table.setdefault(part, {})
-        if not isinstance(table, dict):
-            return f"--set {change}: '{part}' is a value, no table"
-    table[last] = value
-    table.pop(RIVALS.get(name.strip(), ""), None)
+        inner = inner.setdefault(part, {}) if isinstance(inner, dict) else _member(inner, part)
+        if inner is None or not isinstance(inner, dict | list):
+            return f"--set {change}: '{part}' is {'a value, no table' if inner is not None else 'not there'}"
+    if isinstance(inner, list):
+        return f"--set {change}: there are several '{path[-1]}'; say which by its name or number"
+    inner[last] = value
+    inner.pop((rivals or {}).get(name.strip(), ""), None)
     return ""
+
+
+def _member(tables: list[Any], part: str) -> Any:  # noqa: ANN401 - whatever a table holds
+    """Of a list of tables, by name or by number from 0; None where there is none."""
+    numbered = int(part) if part.isdecimal() else len(tables)
+    found = (one for one in tables if isinstance(one, dict) and one.get("name") == part)
+    return next(found, tables[numbered] if numbered < len(tables) else None)
+
+
+def faults_in_words(error: ValidationError, kind: type[BaseModel]) -> list[str]:
+    """Every fault of a file that should have been a `kind`, with the nearest known key."""
+    return [_tell(fault, kind) for fault in error.errors() if not _is_other_branch(fault)]
 
 
 def _is_other_branch(fault: Any) -> bool:  # noqa: ANN401 - pydantic's ErrorDetails, as below
@@ -118,13 +136,13 @@ def _is_other_branch(fault: Any) -> bool:  # noqa: ANN401 - pydantic's ErrorDeta
     return str(fault["loc"][-1:]).startswith('("literal[')
 
 
-def _tell(fault: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails, whose keys depend on the fault
+def _tell(fault: Any, kind: type[BaseModel]) -> str:  # noqa: ANN401 - pydantic's ErrorDetails, whose keys depend on the fault
     """In words; pydantic's marks of keys and of branches are no part of a place."""
     place = ".".join(str(part) for part in fault["loc"] if not str(part).startswith(("dict[", "[key]")))
     if fault["type"] == "extra_forbidden":
         *above, name = fault["loc"]
         try:
-            check_name("key", str(name), _keys_at(above))
+            check_name("key", str(name), _keys_at(kind, above))
         except UnknownName as error:
             return f"{place}: {error}"
     message = fault["msg"].removeprefix("Value error, ")
@@ -133,9 +151,11 @@ def _tell(fault: Any) -> str:  # noqa: ANN401 - pydantic's ErrorDetails, whose k
     return f"{place}: {message[:1].lower()}{message[1:]}{shown}"
 
 
-def _keys_at(path: Sequence[int | str]) -> list[str]:
-    """Keys of the table at `path`."""
-    kind: Any = Recipe
+def _keys_at(kind: Any, path: Sequence[int | str]) -> list[str]:  # noqa: ANN401 - types of any form
+    """Keys of the table at `path` in a `kind`."""
     for part in path:
-        kind = get_args(kind)[1] if get_origin(kind) is dict else kind.model_fields[str(part)].annotation
+        if get_origin(kind) is tuple:
+            kind = get_args(kind)[0]
+        else:
+            kind = get_args(kind)[1] if get_origin(kind) is dict else kind.model_fields[str(part)].annotation
     return list(kind.model_fields)

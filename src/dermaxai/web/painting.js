@@ -1,7 +1,7 @@
 // Maps as pixels: the same drawing as overlay.py, for a canvas of any size over the whole photo.
 
 const FULL_AT = 0.6; // as overlay.py: share of the range from which the layer has its full opacity
-const STEPS = 32767; // as viewer.py: a cell is an int16 share of the map's peak
+const STEPS = 2047; // as viewer.py: a cell is 12 bits, a share of the map's peak
 
 /** The maps of a case: a table {columns, rows} as the report carries it, or objects. */
 export function unpack(maps) {
@@ -13,9 +13,12 @@ export function unpack(maps) {
 export function decode(map, { places, scalars }) {
   const place = places[map.place];
   const bytes = Uint8Array.from(atob(map.cells), (sign) => sign.charCodeAt(0));
-  const view = new DataView(bytes.buffer);
   const values = new Float32Array(place.rows * place.columns);
-  for (let i = 0; i < values.length; i++) values[i] = (view.getInt16(2 * i, true) / STEPS) * map.peak;
+  for (let i = 0; i < values.length; i++) {
+    const at = Math.floor(1.5 * i);
+    const bits = i % 2 ? ((bytes[at] & 15) << 8) | bytes[at + 1] : (bytes[at] << 4) | (bytes[at + 1] >> 4);
+    values[i] = ((bits - STEPS - 1) / STEPS) * map.peak;
+  }
   return { ...map, place, scalar: scalars[map.scalar], values };
 }
 

@@ -2,6 +2,9 @@
 
 import { paint } from "./painting.js";
 
+const JUDGED = ["deletion", "insertion"]; // as scores.py
+const VERDICTS = { y: "yes", n: "no", u: "undecided", "-": "" };
+const MARKS = { yes: "✓", no: "✗", undecided: "?", "": "" };
 const THUMB = 240; // canvas pixels on the longer side
 
 /** A new element; attributes that begin with "on" are listeners. */
@@ -102,19 +105,81 @@ export function showAccount(viewer, map) {
   viewer.get("about-caution").hidden = !caution;
 }
 
-/** Scores of the map of one word, or of the caption where it has none. */
-export function showScores(viewer, index, map) {
-  const name = map && index !== null ? `${viewer.case.methods[map.method].name}/${index}` : "";
-  const own = viewer.case.scores.filter(([, of]) => of === name);
-  const rows = own.length ? own : viewer.case.scores.filter(([, of]) => of === "caption");
+/** The scores of one map: metric, protocol, value, verdict, and the random maps it is compared with. */
+function scoresOf(viewer, map) {
+  const place = viewer.maps.indexOf(map);
+  return viewer.case.trust.filter(({ values }) => (values[place] ?? null) !== null).map((entry) => {
+    const value = entry.values[place];
+    const [low, high, n] = entry.spread[place] ?? [value, value, 1];
+    return { ...entry, value, low, high, n, verdict: VERDICTS[entry.verdicts[place]], random: entry.random[entry.which[place]] };
+  });
+}
+
+/** What deletion and insertion say together: a verdict where they agree, or "" for an unmeasured map. */
+export function verdict(viewer, map) {
+  const found = new Set(map ? scoresOf(viewer, map).filter(({ metric }) => JUDGED.includes(metric)).map((score) => score.verdict) : []);
+  found.delete("");
+  return found.size > 1 ? "undecided" : [...found][0] ?? "";
+}
+
+/** Whether a map can be trusted: its value on the range of random maps, and the verdict in words. */
+export function showTrust(viewer, map) {
+  const home = viewer.get("trust");
+  const judged = map ? scoresOf(viewer, map).filter(({ random }) => random) : [];
+  home.hidden = !judged.length;
+  if (!judged.length) return;
+  const { protocol } = judged[0];
+  const how = viewer.t("trust.protocol", { ...protocol, removal: viewer.name("removal", protocol.removal) });
+  home.replaceChildren(make("h3", {}, viewer.t("trust")), ...judged.map((score) => ruler(viewer, score)), make("p", {}, make("small", {}, how)));
+}
+
+function ruler(viewer, { metric, value, n, random: [baseline, low, high], verdict, ...own }) {
+  const least = Math.min(value, low), span = Math.max(value, high) - least || 1;
+  const at = (number) => `${4 + (92 * (number - least)) / span}%`;
+  const band = make("i", { class: "band" }), tick = make("i", { class: "tick" }), mark = make("i", { class: "dot" });
+  band.style.left = at(low);
+  band.style.width = `${(92 * (high - low)) / span}%`;
+  tick.style.left = at(baseline);
+  mark.style.left = at(value);
+  const [mean, from, to] = [baseline, low, high].map((number) => viewer.number(number));
+  const told = n > 1 ? `${viewer.number(value)} [${interval(viewer, own.low, own.high)}]` : viewer.number(value);
+  return make("div", { class: `ruler ${verdict}` },
+    make("p", {}, make("b", {}, viewer.name("metric", metric)), " ", viewer.t("trust.numbers", { value: told, baseline: mean, low: from, high: to })),
+    make("div", { class: "axis", "aria-hidden": "true" }, band, tick, mark),
+    make("p", {}, make("strong", {}, `${MARKS[verdict]} ${viewer.t(`trust.${verdict}`)}`), " ", make("small", {}, viewer.t(`trust.${metric}`))));
+}
+
+/** The scores of a map that stand beside no random maps, or those of the caption where it has none. */
+export function showScores(viewer, map) {
+  const own = map ? scoresOf(viewer, map).filter(({ random }) => !random) : [];
+  const rows = own.length ? own : viewer.case.scores.filter(([, of]) => of === "caption")
+    .map(([metric, , n, value, low, high]) => ({ metric, n, value, low, high }));
   viewer.get("scores").hidden = !rows.length;
   viewer.get("scores-title").textContent = viewer.t(own.length ? "scores" : "scores.caption");
-  viewer.get("score-rows").replaceChildren(...rows.map(([metric, , n, value, low, high]) => make("tr", {},
-    make("th", { scope: "row" }, viewer.name("metric", metric)),
-    make("td", {}, viewer.number(value)),
-    make("td", {}, `${viewer.number(low)} … ${viewer.number(high)}`),
-    make("td", {}, String(n)))));
+  viewer.get("score-rows").replaceChildren(...rows.map(({ metric, n, value, low, high }) => row(viewer.name("metric", metric), viewer.number(value), interval(viewer, low, high), String(n))));
+  showSanity(viewer, map);
 }
+
+/** The checks of the method in use, and of the words of the caption. */
+function showSanity(viewer, map) {
+  const method = viewer.case.methods[map ? map.method : viewer.state.method] ?? {};
+  const names = [method.name, `${method.name}:${method.variant}`, "caption"];
+  const rows = Object.entries(viewer.case.sanity).flatMap(([check, { limit, rows }]) => names.filter((name) => rows[name]).map((name) => {
+    const [value, low, high, n, letter] = rows[name];
+    const verdict = VERDICTS[letter], key = `check.${check}`;
+    const side = viewer.t(check === "mirrored_photo" ? "sanity.above" : "sanity.below", { limit: viewer.number(limit) });
+    const range = interval(viewer, low, high);
+    return make("li", { class: verdict },
+      make("strong", {}, `${MARKS[verdict]} ${viewer.t(key)}: ${viewer.t(`sanity.${verdict}`)}`),
+      ` ${viewer.number(value, 2)}${range && ` [${range}]`}, ${side}, n ${n}. `,
+      make("small", {}, verdict === "no" ? viewer.t(`${key}.fails`) : ""));
+  }));
+  viewer.get("sanity").hidden = !rows.length;
+  viewer.page.querySelector("#sanity ul").replaceChildren(...rows);
+}
+
+const interval = (viewer, low, high) => (low === null || low === high ? "" : `${viewer.number(low)} … ${viewer.number(high)}`);
+const row = (name, ...cells) => make("tr", {}, make("th", { scope: "row" }, name), ...cells.map((cell) => make("td", {}, cell)));
 
 /** The colour bar with the numbers of the range in use. */
 export function drawScale(viewer, map) {
@@ -144,10 +209,10 @@ export function drawThumb(viewer, key) {
     paint(layer, map, viewer.case.photo, viewer.look(map));
     context.drawImage(layer, 0, 0);
   }
-  const why = viewer.prior(key) || map?.account?.doubt;
+  const why = viewer.prior(key) || map?.account?.doubt || (verdict(viewer, map) === "no" && "no");
   const note = why ? viewer.t(`figure.${why}`) : map ? "" : viewer.t("figure.no_map");
   const attributes = { class: map ? "thumb" : "thumb none", "aria-label": viewer.told(key) };
-  const thumb = viewer.button(key, attributes, canvas, make("span", {}, viewer.label(key)), make("small", { class: map?.account?.doubt ? "doubt" : null }, note));
+  const thumb = viewer.button(key, attributes, canvas, make("span", {}, viewer.label(key)), make("small", { class: map && why ? "doubt" : null }, note));
   thumb.classList.toggle("active", key === viewer.state.target);
   return thumb;
 }

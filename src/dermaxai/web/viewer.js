@@ -2,7 +2,7 @@
 // `mount(document, bundle)` brings a page to life; the report carries its bundle, a server would send it.
 
 import { colourTable, decode, paint, unpack } from "./painting.js";
-import { account, drawScale, drawThumb, make, showAccount, showAgreement, showConcepts, showFit, showNotes, showScores, showText } from "./panels.js";
+import { account, drawScale, drawThumb, make, showAccount, showAgreement, showConcepts, showFit, showNotes, showScores, showText, showTrust, verdict } from "./panels.js";
 
 const CANVAS = 640; // pixels on the longer side; the browser enlarges the rest
 
@@ -110,7 +110,8 @@ class Viewer {
   told(key) {
     const map = this.map(key);
     const method = this.case.methods[this.state.method];
-    const sentence = [this.sentence(key, map), this.note(map), ...account(this, map)].filter(Boolean).join(" ");
+    const trust = verdict(this, map);
+    const sentence = [this.sentence(key, map), this.note(map), ...account(this, map), trust && this.t(`trust.${trust}`)].filter(Boolean).join(" ");
     return this.t("map.label", { word: this.label(key), method: method ? this.methodName(method) : "", sentence });
   }
 
@@ -235,7 +236,8 @@ class Viewer {
     const parts = facts.map(([name, value]) => make("span", {}, `${name} `, make("b", {}, value)));
     if (this.state.pinned && this.state.pinned === key) parts.push(make("span", { class: "pin" }, this.t("word.unpin")));
     this.get("about-facts").replaceChildren(...parts);
-    showScores(this, index, map);
+    showTrust(this, map);
+    showScores(this, map);
   }
 
   draw() {

@@ -67,7 +67,7 @@ def slowly(rows):
     return means | ({"diagnosis_balanced": sum(classes) / len(classes)} if classes else {})
 
 
-@settings(max_examples=200)
+@settings(max_examples=80)
 @given(st.lists(answers(), min_size=1, max_size=8))
 def test_numbers_are_the_obvious_counts(rows):
     assert values(diagnosis(rows)) == pytest.approx(slowly(rows))

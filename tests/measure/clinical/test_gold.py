@@ -51,7 +51,7 @@ def premalignant(name, stated):
     return name == "malignancy" and any(one.known.diagnosis is None for one in stated)
 
 
-@settings(max_examples=150)
+@settings(max_examples=80)
 @given(st.lists(facts(), min_size=1, max_size=4), st.sampled_from(LANGUAGES), st.integers(0, 2))
 def test_captions_of_what_is_known_are_perfect(told, language, number):
     check_perfect([gold(one, language, number) for one in told])

@@ -44,7 +44,7 @@ def slowly(said, known):
     return wrong, judged, known != ClinicalFacts()
 
 
-@settings(max_examples=200)
+@settings(max_examples=80)
 @given(st.lists(st.tuples(FEW, FEW), min_size=1, max_size=6))
 def test_numbers_are_the_obvious_counts(rows):
     told = [Stated("photo", read_clinical(say(said), "en"), (), known) for said, known in rows]

@@ -57,11 +57,13 @@ def bert_score(written: Sequence[Written], tools: Tools) -> list[Scored]:
 
 
 def score_captions(
-    model: TextModel, written: Sequence[Written], *, idf: bool = False
+    model: TextModel, written: Sequence[Written], *, idf: bool = False, as_published: bool = False
 ) -> Float[np.ndarray, "captions 3"]:
     """Precision, recall, F1 of each caption.
 
     `idf`: tokens of many references count less, by log((N + 1) / (n + 1)) for n of the N references.
+    `as_published`: as the authors' program, where a word's nearest token may also be the one that begins or
+    ends the other text.
     """
     tokens = model.cut(sorted({text for one in written for text in (one.text, *one.references)}))
     weights = IdfWeights.of([tokens[text] for one in written for text in one.references]) if idf else None
@@ -73,23 +75,30 @@ def score_captions(
         held |= model.read({text: tokens[text] for text in sorted(asked - held.keys())})
         for row in rows:
             one = written[row]
-            references = [held[text] for text in one.references if len(held[text].ids)]
+            references = [held[text] for text in one.references if held[text].is_word.any()]
             if references:
-                values[row] = np.max([match(held[one.text], other, weights) for other in references], 0)
+                found = [match(held[one.text], other, weights, specials=as_published) for other in references]
+                values[row] = np.max(found, 0)
         held = {text: read for text, read in held.items() if last[text] >= rows.stop}
     return values
 
 
-def match(caption: Read, reference: Read, weights: IdfWeights | None = None) -> tuple[float, float, float]:
+def match(
+    caption: Read, reference: Read, weights: IdfWeights | None = None, *, specials: bool = False
+) -> tuple[float, float, float]:
     """Precision, recall, F1: the mean over tokens of the largest cosine with any token of the other text.
 
-    Precision is over the caption's tokens, recall over the reference's. F1 is 0 where one is not positive.
+    Precision is over the caption's tokens, recall over the reference's; special tokens are in neither, and
+    are matched only with `specials`. F1 is 0 where one of the two is not positive.
     """
-    if not len(caption.ids):
+    ours, theirs = caption.is_word, reference.is_word
+    if not ours.any():
         return 0.0, 0.0, 0.0
     cosines = np.clip(caption.vectors @ reference.vectors.T, -1, 1)
-    precision = _mean(cosines.max(1), caption.ids, weights)
-    recall = _mean(cosines.max(0), reference.ids, weights)
+    nearest = cosines[ours].max(1, initial=-1, where=theirs | specials)
+    precision = _mean(nearest, caption.ids[ours], weights)
+    nearest = cosines[:, theirs].T.max(1, initial=-1, where=ours | specials)
+    recall = _mean(nearest, reference.ids[theirs], weights)
     both = precision > 0 and recall > 0
     return precision, recall, 2 * precision * recall / (precision + recall) if both else 0.0
 

@@ -41,12 +41,12 @@ def distinct(written: Sequence[Written], tools: Tools) -> list[Scored]:
     interval says how much the value depends on which captions are in the set, not on how many there are.
     Drawing captions twice would by itself lower the share, and no interval would hold its value.
     """
-    texts = [words_of_one for words_of_one in cut(written).captions]
+    texts = cut(written).captions
     found = []
     for scale, counts in zip(DISTINCT, Numbered.of(texts).count(len(DISTINCT)), strict=True):
         often = np.bincount(counts.run, counts.count, max(counts.runs, 1))
         share = counts.count / often[counts.run] if len(counts.run) else np.zeros(0)
         parts = [np.bincount(counts.text, weights, len(texts)) for weights in (share, counts.count)]
-        found.append(Scored(scale, np.stack(parts, 1)))
+        found.append(Scored(scale, np.stack(parts, 1).astype(np.float64)))
     same = Counter(texts)
     return [*found, Scored(UNIQUE, mean_parts([1 / same[text] for text in texts]))]

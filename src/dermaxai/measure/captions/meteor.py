@@ -33,8 +33,10 @@ Ways = dict[tuple[int, int], Way]
 """By the reference's place of the match just before, and the places taken, as bits."""
 NOWHERE = -2
 SOURCE = "Denkowski & Lavie (2014), METEOR 1.5, equations 1 to 4; exact and stem matches only"
-WIDTH = 64
+WIDTH = 40
 """Ways of matching that are followed at once; a word that stands once on both sides adds none."""
+NEAREST = 8
+"""Places of one word that are tried from each way."""
 FUNCTION_WORDS: dict[Language, str] = {
     "en": "a an the this that these those some any each i he she it they we you his her its their my your "
     "who which whose what in on at of to for with from by as into over under about after before between "
@@ -129,7 +131,8 @@ def align(caption: Words, reference: Words, language: Language) -> list[Pair]:
     """Which word of the caption is which of the reference: pairs of places, in the caption's order.
 
     As many matches as there can be; among those the most exact ones, then the fewest chunks, then the least
-    distance. Exact search unless more than `WIDTH` ways are open, which takes many repeated words.
+    distance. Exact search unless more than `WIDTH` ways are open, or a word is left in more than `NEAREST`
+    places, as in texts that go round in circles.
     """
     if caption == reference:
         return [(place, place) for place in range(len(caption))]
@@ -147,12 +150,19 @@ def align(caption: Words, reference: Words, language: Language) -> list[Pair]:
             # Left out only where words still to come can take every place.
             if len(free) <= left[one]:
                 _keep(found, (NOWHERE, used), (cost, pairs))
-            for other in free:
+            for other in _nearest(free, before + 1, place):
                 step = (reference[other] != caption[place], other != before + 1, abs(place - other))
                 added = (cost[0] + step[0], cost[1] + step[1], cost[2] + step[2])
                 _keep(found, (other, used | 1 << other), (added, ((place, other), pairs)))
         ways = found if len(found) <= WIDTH else dict(sorted(found.items(), key=_rank)[:WIDTH])
     return _unlink(min(ways.items(), key=_rank)[1][1])
+
+
+def _nearest(free: list[int], next_place: int, place: int) -> list[int]:
+    """The place that goes on with the chunk, and those that are least far; all, if they are few."""
+    if len(free) <= NEAREST:
+        return free
+    return sorted(free, key=lambda other: (other != next_place, abs(place - other), other))[:NEAREST]
 
 
 def _keep(found: Ways, key: tuple[int, int], way: Way) -> None:

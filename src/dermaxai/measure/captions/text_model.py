@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from jaxtyping import Float, Int
+from jaxtyping import Bool, Float, Int
 
 from dermaxai.encoders.hub import TOKENIZER_FILES, has_tokenizer
 from dermaxai.errors import WeightsCorrupt, WeightsMismatch, WeightsMissing
@@ -25,11 +25,13 @@ UNUSED = ("pooler", "decoder", "cls.", "lm_head")
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Read:
-    """A text as a language model sees it, special tokens left out."""
+    """A text as a language model sees it."""
 
     ids: Int[np.ndarray, "tokens"]
     vectors: Float[np.ndarray, "tokens width"]
     """Unit length."""
+    is_word: Bool[np.ndarray, "tokens"]
+    """False for special tokens, such as those that begin and end a text."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -72,12 +74,12 @@ class TextModel:
                 output_hidden_states=True,
             )
         vectors = answer.hidden_states[self.layer].double().numpy()
-        is_token &= ~np.isin(ids, self.tokenizer.all_special_ids)
         # An unknown word is special by name only: it stands for something in the text.
-        is_token |= ids == self.tokenizer.unk_token_id
-        for row, kept in enumerate(is_token):
-            found = vectors[row, kept]
-            yield Read(ids[row, kept], found / np.linalg.norm(found, axis=1, keepdims=True))
+        is_word = ~np.isin(ids, self.tokenizer.all_special_ids) | (ids == self.tokenizer.unk_token_id)
+        for row, some in enumerate(rows):
+            found = vectors[row, : len(some)]
+            unit = found / np.linalg.norm(found, axis=1, keepdims=True)
+            yield Read(ids[row, : len(some)], unit, is_word[row, : len(some)])
 
 
 def load_text_model(folder: Path, layer: int = LAST) -> TextModel:

@@ -38,7 +38,7 @@ def values_of(facts: ClinicalFacts, slot: FactSlot) -> tuple[str, ...]:
     return (value,) if value else ()
 
 
-@lru_cache(65536)
+@lru_cache(8192)
 def facts_in(reading: Reading) -> ClinicalFacts:
     """The facts of a reading, which metrics ask for again and again."""
     return reading.facts
