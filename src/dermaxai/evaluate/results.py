@@ -31,6 +31,7 @@ from dermaxai.evaluate import tables
 from dermaxai.evaluate.charts import draw_figures
 from dermaxai.evaluate.groups import check_properties
 from dermaxai.evaluate.items import Evaluation
+from dermaxai.evaluate.joining import join_encoders
 from dermaxai.evaluate.latex import table_tex
 from dermaxai.evaluate.layout import winners
 from dermaxai.evaluate.pages import USUAL, PageOptions, write_pages
@@ -83,6 +84,7 @@ def write_results(
 ) -> Results:
     """Write everything; `pages` None leaves the cases out, `figures` False the figures.
 
+    Encoders are compared with each other, also where each was evaluated by itself (`join_encoders`).
     What an earlier call wrote into the folder and this one does not is removed; other files stay.
     `summary.json` comes last, so that a folder with it is whole.
     Raises: UsageError where there is nothing to write, or a property to group by is unknown or given twice;
@@ -91,6 +93,7 @@ def write_results(
     check_properties(by)
     if not any(one.columns for one in evaluations):
         raise UsageError("Nothing was measured, so there are no results.", hint="Choose metrics and photos.")
+    evaluations = join_encoders(evaluations)
     summary = summarise(evaluations, by, seed)
     texts = {
         "values.csv": tables.values_csv(summary, evaluations),

@@ -18,8 +18,8 @@ from dermaxai.measure.scale import Scale
 
 SOURCE = "Zhang et al. (2020), arXiv:1904.09675, section 3; not rescaled, best of the references"
 SCALES = tuple(
-    Scale(f"bert_{name}", f"BERTScore {title}", "higher", "cosine", low=-1.0, source=SOURCE)
-    for name, title in (("precision", "precision"), ("recall", "recall"), ("f1", "F1"))
+    Scale(f"bert_{name}", f"BERTScore {title}", "higher", "cosine", low=low, source=SOURCE)
+    for name, title, low in (("precision", "precision", -1.0), ("recall", "recall", -1.0), ("f1", "F1", 0.0))
 )
 CAPTIONS_AT_ONCE = 256
 """Vectors are kept for the texts of so many captions, and for those that come back later."""

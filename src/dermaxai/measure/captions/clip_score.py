@@ -97,15 +97,17 @@ def _score(
     sentences = sentences_of(one.text)
     if not sentences:
         return 0.0, 0.0, 0.0, 0.0
+
+    def alike(text: str, other: Float[np.ndarray, "embed"]) -> float:
+        return float(np.clip(embedded[places[text]] @ other, 0, 1))
+
+    whole = STRETCH * alike(one.text, photo)
+    parts = [STRETCH * alike(text, photo) for text in sentences]
     caption = embedded[places[one.text]]
-    whole = STRETCH * max(float(caption @ photo), 0.0)
-    alike = max(
-        (float(embedded[places[text]] @ caption) for text in one.references if text.strip()), default=np.nan
-    )
-    both = whole + max(alike, 0.0)
-    parts = [STRETCH * max(float(embedded[places[text]] @ photo), 0.0) for text in sentences]
-    harmonic = 2 * whole * max(alike, 0.0) / both if both else 0.0
-    return whole, float("nan") if np.isnan(alike) else harmonic, float(np.mean(parts)), min(parts)
+    nearest = max((alike(text, caption) for text in one.references if text.strip()), default=float("nan"))
+    both = whole + nearest
+    harmonic = 2 * whole * nearest / both if both else 0.0
+    return whole, harmonic, float(np.mean(parts)), min(parts)
 
 
 def _embed(encoder: AbstractEncoder, texts: Sequence[str]) -> Float[np.ndarray, "texts embed"]:

@@ -25,12 +25,12 @@ from dermaxai.measure.scale import Scale
 from dermaxai.types import Language
 
 Pair = tuple[int, int]
-Cost = tuple[int, int, int]
-"""Matches that are not exact, chunks, distance."""
+CHUNK, INEXACT = 1 << 24, 1 << 40
+"""Prices, in words of distance: one chunk outweighs all distance, one match that is not exact all chunks."""
 Linked: TypeAlias = "tuple[Pair, Linked] | None"
-Way = tuple[Cost, Linked]
+Way = tuple[int, Linked]
 Ways = dict[tuple[int, int], Way]
-"""By the reference's place of the match just before, and the places taken, as bits."""
+"""By the reference's place of the match just before, and the places taken that still matter, as bits."""
 NOWHERE = -2
 SOURCE = "Denkowski & Lavie (2014), METEOR 1.5, equations 1 to 4; exact and stem matches only"
 WIDTH = 40
@@ -141,38 +141,45 @@ def align(caption: Words, reference: Words, language: Language) -> list[Pair]:
         places.setdefault(stem(word, language), []).append(place)
     stems = [stem(word, language) for word in caption]
     left = Counter(stems)
-    ways: Ways = {(NOWHERE, 0): ((0, 0, 0), None)}
+    ways: Ways = {(NOWHERE, 0): (0, None)}
     for place, one in enumerate(stems):
         left[one] -= 1
-        found: Ways = {}
-        for (before, used), (cost, pairs) in ways.items():
-            free = [other for other in places.get(one, ()) if not used >> other & 1]
-            # Left out only where words still to come can take every place.
-            if len(free) <= left[one]:
-                _keep(found, (NOWHERE, used), (cost, pairs))
-            for other in _nearest(free, before + 1, place):
-                step = (reference[other] != caption[place], other != before + 1, abs(place - other))
-                added = (cost[0] + step[0], cost[1] + step[1], cost[2] + step[2])
-                _keep(found, (other, used | 1 << other), (added, ((place, other), pairs)))
-        ways = found if len(found) <= WIDTH else dict(sorted(found.items(), key=_rank)[:WIDTH])
+        steps = [
+            (other, 1 << other, abs(place - other) + INEXACT * (reference[other] != caption[place]))
+            for other in places.get(one, ())
+        ]
+        ways = _extend(ways, place, steps, left[one])
+        if len(ways) > WIDTH:
+            ways = dict(sorted(ways.items(), key=_rank)[:WIDTH])
     return _unlink(min(ways.items(), key=_rank)[1][1])
 
 
-def _nearest(free: list[int], next_place: int, place: int) -> list[int]:
-    """The place that goes on with the chunk, and those that are least far; all, if they are few."""
-    if len(free) <= NEAREST:
-        return free
-    return sorted(free, key=lambda other: (other != next_place, abs(place - other), other))[:NEAREST]
+def _extend(ways: Ways, place: int, steps: Sequence[tuple[int, int, int]], left: int) -> Ways:
+    """Every way one word of the caption further; `left`: how often the word comes again.
+
+    `steps`: place in the reference, its bit, and the price of matching it.
+    """
+    # Places of a word that does not come again need not be told apart any more.
+    kept = -1 if left else ~sum(bit for _, bit, _ in steps)
+    found: Ways = {}
+    for (before, used), (cost, pairs) in ways.items():
+        free = [step for step in steps if not used & step[1]]
+        # Left out only where words still to come can take every place.
+        if len(free) <= left:
+            key = (NOWHERE, used & kept)
+            if key not in found or cost < found[key][0]:
+                found[key] = (cost, pairs)
+        if len(free) > NEAREST:
+            free = sorted(free, key=lambda step: (step[0] != before + 1, step[2], step[0]))[:NEAREST]
+        for other, bit, price in free:
+            added = cost + price + (0 if other == before + 1 else CHUNK)
+            key = (other, (used | bit) & kept)
+            if key not in found or added < found[key][0]:
+                found[key] = (added, ((place, other), pairs))
+    return found
 
 
-def _keep(found: Ways, key: tuple[int, int], way: Way) -> None:
-    """Of two ways that leave the same words, the better one."""
-    known = found.get(key)
-    if known is None or way[0] < known[0]:
-        found[key] = way
-
-
-def _rank(item: tuple[tuple[int, int], Way]) -> tuple[Cost, tuple[int, int]]:
+def _rank(item: tuple[tuple[int, int], Way]) -> tuple[int, tuple[int, int]]:
     key, (cost, _) = item
     return cost, key
 

@@ -12,7 +12,7 @@ from dermaxai.explain import METHODS
 from dermaxai.explain.agreement import CONSENSUS, SPREAD, ranks_of
 from dermaxai.measure.maps.base import AbstractMapMetric, Need, Subject
 from dermaxai.measure.maps.baselines import EDGES, GAUSSIAN, RANDOM
-from dermaxai.measure.maps.checked import check_maps
+from dermaxai.measure.maps.checked import check_measurable
 from dermaxai.measure.scale import Scale
 from dermaxai.types import HeatMap
 
@@ -42,7 +42,7 @@ class Agreement(AbstractMapMetric):
 
     def measure(self, subject: Subject, maps: Sequence[HeatMap]) -> list[float]:
         """One mean per map. Raises: ShapeError, UsageError."""
-        check_maps(subject, maps)
+        check_measurable(subject, maps)
         found = [float("nan")] * len(maps)
         for target in dict.fromkeys(heat.target for heat in maps):
             places = [place for place, heat in enumerate(maps) if heat.target == target]

@@ -11,7 +11,7 @@ from jaxtyping import Float
 from dermaxai.explain.localisation import energy_on, mask_share
 from dermaxai.measure.artefact_finding import find_artefacts
 from dermaxai.measure.maps.base import AbstractMapMetric, Need, Subject
-from dermaxai.measure.maps.checked import check_maps
+from dermaxai.measure.maps.checked import check_measurable
 from dermaxai.measure.scale import Scale
 from dermaxai.types import HeatMap, Target
 
@@ -37,7 +37,7 @@ class ArtefactShare(AbstractMapMetric):
 
     def measure(self, subject: Subject, maps: Sequence[HeatMap]) -> list[float]:
         """One share per map. Raises: ShapeError, UsageError."""
-        check_maps(subject, maps)
+        check_measurable(subject, maps)
         covered = covered_by_artefacts(subject)[TOGETHER]
         return [_share(heat, covered) for heat in maps]
 
@@ -47,7 +47,7 @@ def energy_per_artefact(subject: Subject, heat: HeatMap) -> dict[str, float]:
 
     Kinds can overlap. Raises: ShapeError, UsageError.
     """
-    check_maps(subject, [heat])
+    check_measurable(subject, [heat])
     return {kind: _share(heat, covered) for kind, covered in covered_by_artefacts(subject).items()}
 
 

@@ -11,7 +11,7 @@ from dermaxai.measure.maps.base import Subject
 from dermaxai.types import HeatMap
 
 
-def check_maps(subject: Subject, maps: Sequence[HeatMap]) -> None:
+def check_measurable(subject: Subject, maps: Sequence[HeatMap]) -> None:
     """Refuse maps that no metric can be told of.
 
     Raises: ShapeError for a map of another grid or another place in the photo, UsageError for one that holds

@@ -16,7 +16,7 @@ from jaxtyping import Float, Int
 from dermaxai.errors import NotSupported
 from dermaxai.explain.localisation import energy_on, mask_share, points_on
 from dermaxai.measure.maps.base import AbstractMapMetric, Need, Subject
-from dermaxai.measure.maps.checked import check_maps
+from dermaxai.measure.maps.checked import check_measurable
 from dermaxai.measure.scale import Scale
 from dermaxai.types import HeatMap, Target
 
@@ -211,5 +211,5 @@ def _steps(values: Cells, covered: Cells) -> tuple[Int[np.ndarray, "steps"], Flo
 
 
 def _covered(subject: Subject, maps: Sequence[HeatMap]) -> Cells:
-    check_maps(subject, maps)
+    check_measurable(subject, maps)
     return covered_by_mask(subject)

@@ -9,7 +9,7 @@ import numpy as np
 from jaxtyping import Float
 
 from dermaxai.measure.maps.base import AbstractMapMetric, Subject
-from dermaxai.measure.maps.checked import check_maps
+from dermaxai.measure.maps.checked import check_measurable
 from dermaxai.measure.scale import Scale
 from dermaxai.types import HeatMap
 
@@ -28,7 +28,7 @@ class Sparseness(AbstractMapMetric):
 
     def measure(self, subject: Subject, maps: Sequence[HeatMap]) -> list[float]:
         """One index per map. Raises: ShapeError, UsageError."""
-        check_maps(subject, maps)
+        check_measurable(subject, maps)
         return [gini(heat.values) for heat in maps]
 
 
@@ -47,7 +47,7 @@ class Complexity(AbstractMapMetric):
 
     def measure(self, subject: Subject, maps: Sequence[HeatMap]) -> list[float]:
         """One share per map. Raises: ShapeError, UsageError."""
-        check_maps(subject, maps)
+        check_measurable(subject, maps)
         return [relative_entropy(heat.values) for heat in maps]
 
 
