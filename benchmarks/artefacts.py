@@ -1,6 +1,6 @@
 """How well borders, rulers and hairs are found on phantoms, where they are known, and how fast.
 
-    python benchmarks/artefacts.py [-n PHANTOMS]
+    python -m benchmarks.artefacts [-n PHANTOMS]
 
 A pixel counts as found or as right within `NEAR` pixels, since hairs are a few pixels wide. Precision and
 recall are over the pixels of all phantoms that have the artefact; `beside` is the share of the photo, and of
@@ -64,7 +64,7 @@ def judge(kind: Artefact, drawn: Sequence[Phantom], found: Sequence[dict[Artefac
         right / max(seen, 1),
         hit / max(there, 1),
         seen / max(there, 1),
-        *map(np.mean, (beside, on_lesion)),
+        *(float(np.mean(shares)) if shares else float("nan") for shares in (beside, on_lesion)),
     )
 
 

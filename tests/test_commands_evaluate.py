@@ -78,12 +78,13 @@ def test_explanations_leave_tables_and_figures(run, folder, tmp_path):
 
 
 def test_the_command_that_is_kept_gives_the_same_table(run, folder, tmp_path):
-    first = run("evaluate", "explanations", "--on", folder, *MAPS, "--limit", 2, "-o", "out")
+    extra = ("--limit", 2, "--steps", 5, "--most-words", 2, "--measured-masks", "--radius", 0.1)
+    first = run("evaluate", "explanations", "--on", folder, *MAPS, *extra, "-o", "out")
     assert first.exit_code == 0, first.output
     kept = json.loads((tmp_path / "out" / "summary.json").read_text())["evaluations"][0]["command"]
     words = [word for word in shlex.split(kept) if not word.startswith("DERMAXAI_")]
     assert words[:3] == ["dermaxai", "evaluate", "explanations"]
-    assert words[3:7] == ["--on", str(folder), "--limit", "2"]
+    assert words[3:8] == ["--measured-masks", "--on", str(folder), "--limit", "2"]
     again = run(*words[1:], "-o", "again")
     assert again.exit_code == 0, again.output
     assert rows(tmp_path / "again") == rows(tmp_path / "out")
@@ -184,7 +185,8 @@ def test_encoders_do_every_task(run, manifest, tmp_path):
 
 
 def test_captions_stand_beside_baselines(run, manifest, tmp_path):
-    words = ("--train", manifest, "--lang", "en", "--metric", "bleu,length,diagnosis", "-o", "out")
+    asked = ("--lang", "en", "--metric", "bleu,length,diagnosis", "--no-compose")
+    words = ("--train", manifest, *asked, "-o", "out")
     done = run("evaluate", "captions", "--on", manifest, *words)
     assert done.exit_code == 0, done.output
     contestants = {one["contestant"] for one in rows(tmp_path / "out")}
@@ -192,6 +194,8 @@ def test_captions_stand_beside_baselines(run, manifest, tmp_path):
     assert "nearest neighbour" in contestants
     kept = json.loads((tmp_path / "out" / "summary.json").read_text())["evaluations"][0]["command"]
     assert f"--on {manifest}" in kept
+    assert "--metric bleu,length,diagnosis" in kept
+    assert "--no-compose" in kept
 
 
 # ---- metrics ---------------------------------------------------------------------------------------

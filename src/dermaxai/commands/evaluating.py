@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import shlex
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -75,7 +75,9 @@ def captions(
         _tell_done(records, found.items)
         with Watch() as watch:
             evaluation = evaluate_captions(model, found.items, plan, records, watch, train=_items(lessons))
-        _finish([evaluation], results, groups, _Origin(choice, photos, train, (found, lessons)))
+        flags = () if asked.compose else ("--no-compose",)
+        origin = _Origin(choice, photos, train, (found, lessons), _said(asked), flags)
+        _finish([evaluation], results, groups, origin)
 
 
 @evaluate.command()
@@ -237,7 +239,7 @@ def _gather(
     seed = _seed(choice)
     found = photos.gather(seed)
     lessons = train.gather(seed) if train else None
-    for note in (*found.notes, *(lessons.notes if lessons else ())):
+    for note in _notes(found, lessons):
         talk(note)
     talk(f"{len(found.items)} photos" + (f", {len(lessons.items)} to learn from." if lessons else "."))
     return found, lessons
@@ -271,18 +273,37 @@ class _Origin:
     photos: PhotoChoice
     train: TrainChoice | None
     gathered: tuple[Gathered, Gathered | None]
+    said: Mapping[str, str | Sequence[str]] = dataclasses.field(default_factory=dict)
+    """Options that the evaluation does not put into its command itself."""
+    flags: Sequence[str] = ()
+    """Likewise."""
 
     def complete(self, evaluation: Evaluation) -> Evaluation:
         """With the places of photos in the command, and what was said when they were gathered."""
         from dermaxai.provenance import repeat_command
 
-        options = self.photos.options | (self.train.options if self.train else {})
-        places = shlex.split(repeat_command([], options))[1:]
+        options = {**self.photos.options, **(self.train.options if self.train else {}), **self.said}
+        places = shlex.split(repeat_command(self.flags, options))[1:]
         words = shlex.split(evaluation.command)
         start = words.index("PHOTOS") - 1 if "PHOTOS" in words else len(words)
         command = shlex.join([*words[:start], *places, *words[start + 2 :]])
-        notes = [note for one in self.gathered if one for note in one.notes]
+        notes = _notes(*self.gathered)
         return dataclasses.replace(evaluation, command=command, notes=(*notes, *evaluation.notes))
+
+
+def _notes(found: Gathered, lessons: Gathered | None) -> list[str]:
+    """What was said of the photos when they were gathered."""
+    return [*found.notes, *(f"To learn from: {note}" for note in (lessons.notes if lessons else ()))]
+
+
+def _said(asked: CaptionChoice) -> dict[str, str | Sequence[str]]:
+    """The options of captions, as the command that repeats them has them."""
+    return {
+        "metric": asked.metric or [],
+        "baseline": asked.baseline or [],
+        "score-encoder": asked.score_encoder,
+        "bert": str(asked.bert or ""),
+    }
 
 
 def _finish(

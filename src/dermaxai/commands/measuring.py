@@ -19,7 +19,6 @@ from dermaxai.commands.explaining import (
     say_places,
 )
 from dermaxai.commands.options import CaseStyle, Choice, grouped
-from dermaxai.commands.tables import TRUST, score_row, show_doubts
 from dermaxai.i18n import Catalogue, catalogue
 from dermaxai.scores import map_names
 
@@ -74,6 +73,8 @@ def measure(choice: Choice, style: CaseStyle, case: CaseArgument, way: Way) -> N
     Deletion takes the hottest places away first, and the model's score should fall at once; insertion puts
     them in first, and it should rise. Scores of the same metrics are replaced.
     """
+    from dermaxai.commands.tables import score_row, show_doubts
+
     before, metrics = read_case(case), way.metrics
     model = model_of(choice, before, case)
     after = model.measure(before, metrics, way.protocol(model.settings.seed))
@@ -92,6 +93,8 @@ def measure(choice: Choice, style: CaseStyle, case: CaseArgument, way: Way) -> N
 
 
 def _say_scores(case: Case, scores: Sequence[Score], texts: Catalogue) -> None:
+    from dermaxai.commands.tables import TRUST
+
     headers = [texts.text(key) for key in ("scores.map", "scores.metric", "scores.value", "scores.random")]
     table = plain_table(*headers, "")
     named = dict(zip(map_names(case.maps), case.maps, strict=True))
@@ -134,6 +137,7 @@ def sanity(
     Their maps must change with random weights, with a word or text that does not fit and on a photo of plain
     skin, and must turn with the photo. The answers are kept in the case and shown in its report.
     """
+    from dermaxai.commands.tables import show_doubts
     from dermaxai.measure.case_scores import with_checks
 
     before = read_case(case)
@@ -173,6 +177,7 @@ def _rounded(number: float) -> float | None:
 
 
 def _say_checks(checks: Sequence[Check], texts: Catalogue) -> None:
+    from dermaxai.commands.tables import TRUST
     from dermaxai.measure.sanity import RULES, VERDICTS
 
     keys = ("control.method", "sanity", "scores.value", "scores.interval", "scores.limit", "scores.n")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import asdict
 from typing import TYPE_CHECKING
 
 from dermaxai.evaluate.explanation_columns import columns_of, question_counts
@@ -67,19 +68,19 @@ def _renew(items: Sequence[Item], records: Records, work: Callable[[Item], Docum
 
 def _command(model: Model, plan: ExplanationPlan) -> str:
     """Without the places of the photos, which the caller knows."""
-    protocol = plan.protocol
-    texts = [plan.texts] if isinstance(plan.texts, str) else list(plan.texts)
+    protocol = {name.replace("_", "-"): str(value) for name, value in asdict(plan.protocol).items()}
+    del protocol["seed"]
     options: dict[str, str | Sequence[str]] = {
         "on": "PHOTOS",
         "method": list(plan.methods),
         "metric": list(plan.metrics),
         "question": list(plan.questions),
-        "text": texts,
-        "baseline": list(plan.baselines),
-        "words": str(plan.most_words) if plan.most_words else "",
-        "removal": protocol.removal,
-        "steps": str(protocol.steps),
+        "text": [plan.texts] if isinstance(plan.texts, str) else list(plan.texts),
+        "baseline": list(plan.baselines) or "none",
+        "most-words": str(plan.most_words or ""),
+        **protocol,
     }
+    outlines = ["--measured-masks"] if plan.measured_masks else []
     return repeat_command(
-        ["evaluate", "explanations"], {**options, **model.origin}, chosen_settings(model.settings)
+        ["evaluate", "explanations", *outlines], {**options, **model.origin}, chosen_settings(model.settings)
     )

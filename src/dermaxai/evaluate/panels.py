@@ -154,7 +154,7 @@ def draw_wins(pairs: Sequence[Comparison], title: str) -> Figure:
     label = 0.065 * max(map(len, short)) + 0.2
     across = max(1, min(ACROSS, len(scales), int((WIDTH - label) / (0.17 * len(columns)))))
     side = min(0.36, (WIDTH - label) / across / len(columns) - 0.02)
-    figure, panels = _panels(len(scales), side * len(own) + label + 0.35, title, across=across)
+    figure, panels = _panels(len(scales), side * len(own) + label + 0.45, title, across=across)
     for place, (scale, axes) in enumerate(zip(scales, panels, strict=True)):
         told = _verdicts([one for one in pairs if one.scale.name == scale.name])
         for (first, second), verdict in told.items():
@@ -165,7 +165,7 @@ def draw_wins(pairs: Sequence[Comparison], title: str) -> Figure:
         axes.set_aspect("equal")
         axes.set_title(scale.title, fontsize=9, color=INK, loc="left")
         axes.spines[["left", "bottom"]].set_visible(False)
-    note = "+ the row beats the column, − the column beats the row: p < 0.05 after Holm; blank: undecided"
+    note = "+ the row beats the column, − the column beats the row: p < 0.05 after Holm; pale: undecided"
     _note(figure, f"{note} or n < {FEW}.")
     return figure
 

@@ -20,6 +20,8 @@ REGULAR_BAND, REGULAR_SIDE = 0.5, 0.58
 """Autocorrelation from where on ticks are regular: in a band of the photo, and beside a line."""
 BAND, STEP = 6, 3
 """Height of the bands that are searched along both edges, and from one to the next, pixels."""
+TICKS = 10
+"""That a band must hold: a few dark spots at equal distances are no ruler."""
 BRIGHTEST = 40
 """Darkness of lines above this counts as this, so that one black line is not everything."""
 WAVE = 20
@@ -56,7 +58,7 @@ def find_ruler(darkness: Grey, lines: Mask, dark: Mask) -> Mask:
     answer is taken. Source: own; ticks are what repeats at a distance and at twice that distance.
     """
     found = np.zeros_like(dark)
-    for band in _bands_with_ticks(darkness):
+    for band in _bands_with_ticks(darkness, dark):
         found |= band
     for line in straight_lines(lines):
         side = _side_with_ticks(darkness, line)
@@ -102,10 +104,10 @@ def straight_lines(lines: Mask) -> Iterator[Line]:
         points = points[~near]
 
 
-def _bands_with_ticks(darkness: Grey) -> Iterator[Mask]:
+def _bands_with_ticks(darkness: Grey, dark: Mask) -> Iterator[Mask]:
     clipped = np.minimum(darkness, BRIGHTEST).astype(np.float64)
     for turned in (False, True):
-        sheet = clipped.T if turned else clipped
+        sheet, spots = (clipped.T, dark.T) if turned else (clipped, dark)
         below = np.cumsum(np.pad(sheet, ((1, 0), (0, 0))), 0)
         starts = np.arange(0, sheet.shape[0] - BAND + 1, STEP)
         profiles = (below[starts + BAND] - below[starts]) / BAND
@@ -116,8 +118,12 @@ def _bands_with_ticks(darkness: Grey) -> Iterator[Mask]:
             same = (score >= REGULAR_BAND / 2) & (np.abs(distance - distance[place]) <= 1)
             same &= np.abs(np.arange(len(starts)) - place) <= TICK // STEP
             ticks = _without_waves(profiles[place : place + 1])[0] > 0
+            band = np.zeros(sheet.shape, bool)
             for start in starts[same]:
-                found[start : start + BAND] |= ticks
+                band[start : start + BAND] |= ticks
+            inked = (band & spots).any(0)
+            if (inked[1:] & ~inked[:-1]).sum() >= TICKS:
+                found |= band
         yield found.T if turned else found
 
 

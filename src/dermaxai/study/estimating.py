@@ -17,6 +17,8 @@ if TYPE_CHECKING:
     from dermaxai.evaluate.items import Item
     from dermaxai.pipeline import Model
 
+IDLE = 0.8
+"""Share of the time that a processor works, below which other programs are said to be in the way."""
 TRIED = 2
 """Photos of each task that are worked on to measure the time; they stay in the cache."""
 
@@ -33,17 +35,19 @@ class TaskEstimate:
     """Seconds once per process; NaN where nothing was missing."""
     pace: float
     """Seconds per photo; NaN where nothing was missing."""
+    busy: float
+    """Seconds per photo that a processor works: less than `pace` where other programs take turns."""
     bytes_each: float
     """On the disk, per photo."""
     apart: bool
     """Whether several processes share it."""
 
-    def seconds(self, jobs: int) -> float:
-        """Until it is done."""
+    def seconds(self, jobs: int, *, idle: bool = False) -> float:
+        """Until it is done; `idle`: if nothing else ran."""
         if not self.missing:
             return 0.0
         share = -(-self.missing // (jobs if self.apart else 1))
-        return self.setup + share * self.pace
+        return self.setup + share * (min(self.busy, self.pace) if idle else self.pace)
 
     def line(self) -> str:
         """For a reader."""
@@ -52,7 +56,8 @@ class TaskEstimate:
             return present
         if self.pace != self.pace:
             return f"{present}, {self.missing} missing; the time of a photo could not be measured"
-        return f"{present}, {self.missing} missing at {self.pace:.2f} s each"
+        told = f"{present}, {self.missing} missing at {self.pace:.2f} s each"
+        return f"{told} ({self.busy:.2f} s if nothing else ran)" if self.busy < IDLE * self.pace else told
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,6 +79,11 @@ class Estimate:
         """Of all that is missing; tasks whose time is not known count nothing."""
         return sum(known for task in self.tasks if (known := task.seconds(self.jobs)) == known)
 
+    @property
+    def idle_seconds(self) -> float:
+        """The same if nothing else ran."""
+        return sum(known for task in self.tasks if (known := task.seconds(self.jobs, idle=True)) == known)
+
     def lines(self) -> list[str]:
         """For a reader."""
         room = sum(task.missing * task.bytes_each for task in self.tasks)
@@ -81,6 +91,8 @@ class Estimate:
         whole = f"{len(self.tasks)} tasks, {self.missing} photos to do"
         if self.missing:
             whole += f": about {time_in_words(self.seconds)} with {processes}"
+            if self.idle_seconds < IDLE * self.seconds:
+                whole += f" (about {time_in_words(self.idle_seconds)} if nothing else ran)"
             whole += f", {size_in_words(int(room))} of {size_in_words(self.free)} that are free"
         return [*(task.line() for task in self.tasks), f"{whole}."]
 
@@ -97,27 +109,27 @@ def _estimate(task: Task, cache: Path, model_of: Callable[[Task], Model]) -> Tas
     records = open_records(cache, task)
     take_over(cache, task, records)
     missing = missing_of(task, records)
-    setup = pace = float("nan")
+    setup = pace = busy = float("nan")
     if missing:
         times = _try(task, cache, model_of(task), missing[:TRIED])
         if times:
-            pace = times[-1]
-            setup = max(times[0] - pace, 0.0)
+            pace, busy = times[-1]
+            setup = max(times[0][0] - pace, 0.0)
         records = open_records(cache, task)
     left = len(missing_of(task, records))
     done = len(task.data.items) - left
     each = size_of(records) / done if done else 0.0
-    return TaskEstimate(task.name, len(task.data.items), left, setup, pace, each, task.work.apart)
+    return TaskEstimate(task.name, len(task.data.items), left, setup, pace, busy, each, task.work.apart)
 
 
-def _try(task: Task, cache: Path, model: Model, items: Sequence[Item]) -> list[float]:
-    """Seconds of each photo by itself, kept where they may be; photos that fail are left out."""
+def _try(task: Task, cache: Path, model: Model, items: Sequence[Item]) -> list[tuple[float, float]]:
+    """Seconds of each photo by itself, passed and worked; photos that fail are left out."""
     times = []
     for item in items:
-        begun = time.perf_counter()
+        begun, worked = time.perf_counter(), time.process_time()
         try:
             work_on(task, [item], model, open_records(cache, task) if task.work.apart else None)
         except DermaXAIError:
             continue  # Told when all photos are worked on.
-        times.append(time.perf_counter() - begun)
+        times.append((time.perf_counter() - begun, time.process_time() - worked))
     return times

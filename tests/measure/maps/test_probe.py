@@ -1,7 +1,6 @@
 """The probe beside one mask at a time, one patch at a time."""
 
 from dataclasses import replace
-from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -11,7 +10,7 @@ from torch.nn.functional import normalize
 from dermaxai.errors import NotSupported, ShapeError
 from dermaxai.explain.base import Explained, text_directions
 from dermaxai.measure.maps.base import REMOVALS, Protocol, Subject
-from dermaxai.measure.maps.probe import Seen, distinct_rows, probe_of
+from dermaxai.measure.maps.probe import Probe, Seen, distinct_rows, probe_of
 from dermaxai.types import SkinImage, Target
 from tests.explain.snapshot import snapshot
 from tests.measure.maps.test_removing import changed_pixels, masks
@@ -114,19 +113,13 @@ def test_metrics_of_a_photo_share_one_probe(tower):
 
 
 @pytest.mark.parametrize("removal", ["tokens", "blur"])
-def test_equal_masks_and_both_ends_are_seen_once(tower, removal):
+def test_equal_masks_and_both_ends_are_seen_once(tower, removal, monkeypatch):
     encoder, encoded = tower
-    rows = []
-
-    def run(block, tokens):
-        if block is encoder.tower.blocks[0]:
-            rows.append(len(tokens))
-        return encoder.tower.run(block, tokens)
-
-    watched = SimpleNamespace(
-        tower=replace(encoder.tower, run=run), device=encoder.device, dtype=encoder.dtype, grid=encoder.grid
+    rows, passing = [], Probe._pass
+    monkeypatch.setattr(
+        Probe, "_pass", lambda self, tokens, read: rows.append(len(tokens)) or passing(self, tokens, read)
     )
-    probe = probe_of(Subject(Explained(watched), encoded, NO_PHOTO, Protocol(removal=removal)))
+    probe = probe_of(subject_of(encoder, encoded, removal=removal))
     kept = masks(encoder, rows=4)
     ends = torch.stack([torch.ones(16, dtype=torch.bool), torch.zeros(16, dtype=torch.bool)])
     seen = probe.see(torch.cat([kept, kept, ends, ends]))

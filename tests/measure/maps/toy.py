@@ -63,15 +63,15 @@ class Block(nn.Module):
         return torch.cat([tokens[:, :1] + added, tokens[:, 1:]], 1)
 
     def parts(self):
-        """The same as attention: equal weights, and a merge that undoes the mean over tokens."""
+        """The same as attention: equal weights, and values that undo the mean over tokens."""
 
         def project(tokens):
             values = torch.cat([torch.zeros_like(tokens[:, :1]), tokens[:, 1:]], 1)
-            return 0 * tokens, 0 * tokens, self.mix(values)
+            return 0 * tokens, 0 * tokens, tokens.shape[1] * self.mix(values)
 
         def merge(context):
             kept = torch.zeros(context.shape[1], 1).to(context)
-            kept[0] = context.shape[1]
+            kept[0] = 1
             return context * kept
 
         return tail.BlockParts(lambda tokens: tokens, project, 1, merge, torch.zeros_like)

@@ -44,10 +44,10 @@ class IdfWeights:
 
 
 def bert_score(written: Sequence[Written], tools: Tools) -> list[Scored]:
-    """Precision, recall and F1 as means over captions; nothing without `tools.bert`.
+    """Cosines with the nearest token of the other text: precision, recall and F1, means over captions.
 
-    Of several references the best is taken, for each of the three by itself. An empty caption scores 0; one
-    whose references hold no token counts nowhere.
+    Nothing without `tools.bert`. Of several references the best is taken, for each of the three by itself. An
+    empty caption scores 0; one whose references hold no token counts nowhere.
     Raises: WeightsMissing, WeightsCorrupt, WeightsMismatch.
     """
     if tools.bert is None or not written:

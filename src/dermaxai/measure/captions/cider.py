@@ -89,11 +89,12 @@ class Frequencies:
 
 
 def cider_d(written: Sequence[Written], tools: Tools) -> list[Scored]:
-    """Mean over captions, 0 to 10; with `tools.frequencies` also by those.
+    """Cosine of runs of words weighted by how rare they are, 0 to 10, mean over captions.
 
     How rare a run of words is, is counted in the references of the captions given: the value belongs to this
     set, and for one photo alone, where everything is in every document, it is 0, as in the reference.
-    NaN for a caption whose references hold no word. Resamples keep the frequencies of the whole set.
+    With `tools.frequencies` the same by those. NaN for a caption whose references hold no word. Resamples
+    keep the frequencies of the whole set. Raises: DataError.
     """
     texts = cut(written)
     found = [Scored(SCALE, mean_parts(cider_values(texts)))]

@@ -113,10 +113,13 @@ def _score(
 def _embed(encoder: AbstractEncoder, texts: Sequence[str]) -> Float[np.ndarray, "texts embed"]:
     import torch
 
-    from dermaxai.explain.base import embed_texts
+    from dermaxai.explain.base import TEXTS_AT_ONCE
 
+    # Always the same batches, whatever texts were embedded before: last digits depend on them.
+    starts = range(0, len(texts), TEXTS_AT_ONCE)
     with torch.no_grad():
-        return _unit(embed_texts(encoder, texts).cpu().double().numpy())
+        found = [encoder.encode_text(texts[first : first + TEXTS_AT_ONCE]).cpu().double() for first in starts]
+    return _unit(torch.cat(found).numpy())
 
 
 def _unit(rows: Float[np.ndarray, "rows embed"]) -> Float[np.ndarray, "rows embed"]:

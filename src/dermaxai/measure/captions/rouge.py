@@ -18,7 +18,10 @@ SCALE = Scale(
 
 
 def rouge_l(written: Sequence[Written], tools: Tools) -> list[Scored]:
-    """Mean over captions; NaN for a caption whose references hold no word."""
+    """F of the longest sequence of words in common, mean over captions.
+
+    NaN for a caption whose references hold no word.
+    """
     texts = cut(written)
     values = [rouge_of(*one) for one in zip(texts.captions, texts.references, strict=True)]
     return [Scored(SCALE, mean_parts(values))]

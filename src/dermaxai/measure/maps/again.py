@@ -11,6 +11,7 @@ from jaxtyping import Float
 from dermaxai.explain.base import AbstractMethod, Explained
 from dermaxai.explain.shared import Shared
 from dermaxai.measure.maps.base import Subject
+from dermaxai.measure.maps.checked import check_measurable
 from dermaxai.types import Encoded, HeatMap
 
 Values = Float[np.ndarray, "rows columns"]
@@ -19,8 +20,9 @@ Values = Float[np.ndarray, "rows columns"]
 def by_method(subject: Subject, maps: Sequence[HeatMap]) -> list[tuple[AbstractMethod, list[int]]]:
     """Each method with the places of its maps, so that it is asked about all its questions together.
 
-    Raises: NotSupported where the subject does not hold the method of a map.
+    Raises: NotSupported where the subject does not hold the method of a map; as `check_measurable`.
     """
+    check_measurable(subject, maps)
     places: dict[tuple[str, str], list[int]] = {}
     for place, heat in enumerate(maps):
         places.setdefault((heat.method, heat.variant), []).append(place)

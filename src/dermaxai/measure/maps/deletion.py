@@ -12,6 +12,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from dermaxai.measure.maps.base import AbstractMapMetric, Subject, tie_order
+from dermaxai.measure.maps.checked import check_measurable
 from dermaxai.measure.maps.probe import asks_words, probe_of
 from dermaxai.measure.scale import Scale
 from dermaxai.types import HeatMap, Target
@@ -64,6 +65,7 @@ def curves_of(subject: Subject, maps: Sequence[HeatMap]) -> list[Curves]:
     Equal values are ordered at random with the protocol's seed. Raises: as `Probe.scores`, NotSupported.
     Source: RISE (arXiv:1806.07421), section 4.3.
     """
+    check_measurable(subject, maps)
     known: dict[HeatMap, Curves] = subject.model.shared.once(
         subject.encoded, ("curves", probe_of(subject), subject.protocol), dict
     )

@@ -11,6 +11,7 @@ from jaxtyping import Bool, Int
 from torch import Tensor
 
 from dermaxai.measure.maps.base import AbstractMapMetric, Subject, tie_order
+from dermaxai.measure.maps.checked import check_measurable
 from dermaxai.measure.maps.deletion import UNIT
 from dermaxai.measure.maps.probe import asks_words, probe_of
 from dermaxai.measure.scale import Scale
@@ -40,6 +41,7 @@ class Road(AbstractMapMetric):
         """Mean over the shares of (least relevant first - most relevant first) / 2."""
         if not maps:
             return []
+        check_measurable(subject, maps)
         orders = np.stack([tie_order(heat, subject.protocol.seed) for heat in maps])
         kept = kept_both_ways(orders)
         targets = [heat.target for heat in maps]

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Bool, Float
 
 from dermaxai.measure.maps.base import AbstractMapMetric, Subject
+from dermaxai.measure.maps.checked import check_measurable
 from dermaxai.measure.maps.probe import asks_words, probe_of
 from dermaxai.measure.scale import Scale
 from dermaxai.types import HeatMap, Target
@@ -50,11 +51,11 @@ class Infidelity(AbstractMapMetric):
     """What share of the score's losses the map does not foretell: 0 for all of them, 1 for none.
 
     E[(β Σ_S map - loss(S))²] / E[loss(S)²] over the same random sets S as `FaithfulnessCorrelation`, with the
-    best scale β >= 0. The published form is not divided and leaves the scale free in size and sign; here a
-    map that points the wrong way is as bad as no map, and numbers of different questions can be compared.
+    best scale β >= 0. The published form is not divided, and the authors' code takes the best β of either
+    sign; here a map that points the wrong way is as bad as no map, and questions can be compared.
     NaN where the map is constant, or the score never changes.
 
-    Source: Yeh et al. (arXiv:1901.09392), definition 2.1, with the optimal scaling of its section 2.
+    Source: Yeh et al. (arXiv:1901.09392), definition 2.1; scaling as in the authors' `get_exp_infid`.
     """
 
     scale: ClassVar[Scale] = Scale(
@@ -106,6 +107,7 @@ def _pairs(
     """For each map: its sums within the sets, and its question's losses; NaN sums for a constant map."""
     if not maps:
         return []
+    check_measurable(subject, maps)
     targets = list(dict.fromkeys(heat.target for heat in maps))
     sets, lost = losses(subject, targets)
     found = []
