@@ -132,6 +132,14 @@ def test_what_is_not_defined_is_left_out_and_said(case, parts):
     assert "Deletion is not defined" in said.notes[0]
 
 
+def test_a_metric_that_needs_what_is_not_there_is_said_once(case, parts):
+    found = measure_case(*parts, case, ["energy", "sparseness"], PROTOCOL)
+    assert {score.metric for score in found.scores} == {"sparseness"}
+    assert all(score.verdict == "" and score.baseline is None for score in found.scores)
+    assert len(found.notes) == 1
+    assert "of every map was left out" in found.notes[0]
+
+
 def test_unknown_metrics_are_refused(case, parts):
     with pytest.raises(UnknownName, match="deletion"):
         measure_case(*parts, case, ["delation"])

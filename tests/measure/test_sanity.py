@@ -181,6 +181,19 @@ def test_a_check_is_kept_as_a_score(tower):
         assert score.verdict == VERDICTS[check.verdict] == "undecided"
 
 
+def test_what_cannot_be_asked_again_has_no_value_and_says_why(tower):
+    encoder, encoded = tower
+    method = find_method("grad_eclip")
+    subject = subject_of(encoder, replace(encoded, pixels=None), method)
+    maps = method.explain(subject.model, subject.encoded, [Target("query", text) for text in TEXTS])
+    found = by_name(check_maps(subject, maps), "grad_eclip")
+    assert found["wrong_question"].n == len(TEXTS)
+    for name in ("random_weights", "blank_photo", "mirrored_photo"):
+        assert (found[name].n, found[name].verdict) == (0, "undecided")
+        assert math.isnan(found[name].value)
+        assert "pixels" in found[name].about
+
+
 def test_what_failing_means_is_said_in_both_languages():
     from dermaxai.i18n import catalogue
 

@@ -80,6 +80,7 @@ def test_a_second_run_computes_nothing_and_changes_nothing(world, whole, tmp_pat
     assert hashes(written.folder) == hashes(whole.folder)
 
 
+@pytest.mark.slow
 def test_processes_change_nothing(world, whole, tmp_path, log):
     written = run(world, tmp_path / "out", jobs=2)
     assert hashes(written.folder) == hashes(whole.folder)
@@ -87,6 +88,7 @@ def test_processes_change_nothing(world, whole, tmp_path, log):
     assert not list((tmp_path / "out" / "cache").glob("*.new"))
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(("jobs", "sign"), [(1, signal.SIGKILL), (2, signal.SIGKILL), (2, signal.SIGINT)])
 def test_stopped_anywhere_and_finished(world, whole, tmp_path, log, monkeypatch, jobs, sign):
     """Only what was missing is computed, and the files are those of an undisturbed run."""

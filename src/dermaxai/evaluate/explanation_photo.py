@@ -71,7 +71,9 @@ def measure_photo(model: Model, item: Item, plan: ExplanationPlan, concepts: Con
         image = model.read(item.path)
         mask, origin = read_mask(item, image, measured=plan.measured_masks)
         encoded = model.encoder.encode([image])[0]
-        photo = _photo(model, encoded, item, plan, concepts, known_truth(item, image, mask, concepts))
+        asked = "concept" in plan.questions
+        truth = known_truth(item, image, mask, concepts) if asked else {}
+        photo = _photo(model, encoded, item, plan, concepts, truth)
         maps, refused = _ask_all(photo, contestants)
         methods = {(one.method.name, one.method.variant): one.method for one in contestants}
         rivals = _rivals(photo)

@@ -114,6 +114,7 @@ def _estimate(task: Task, cache: Path, model_of: Callable[[Task], Model]) -> Tas
         times = _try(task, cache, model_of(task), missing[:TRIED])
         if times:
             pace, busy = times[-1]
+            busy = busy if task.model.key["device"].startswith("cpu") else pace
             setup = max(times[0][0] - pace, 0.0)
         records = open_records(cache, task)
     left = len(missing_of(task, records))
