@@ -14,7 +14,7 @@ RULE = (
     "A ranking is supported in a metric where every neighbouring pair differs in the claimed direction, "
     "contradicted where at least one pair differs in the opposite direction, and undecided otherwise "
     f"(paired bootstrap over clusters of photos, {RESAMPLES:,} resamples, Holm's correction over the "
-    f"neighbouring pairs and metrics of the same photos and condition, {LEVEL:g} two-sided). The data as a "
+    f"neighbouring pairs and metrics of the same photos and question, {LEVEL:g} two-sided). The data as a "
     "whole support it if every metric does everywhere, contradict it if at least one does and none supports "
     "it, and otherwise neither support nor contradict it."
 )
@@ -117,6 +117,8 @@ def _standing(one: Standing | None) -> str:
     if one.is_baseline:
         return text
     lost = [name for name, verdict in one.beats.items() if verdict != "supported"]
+    if lost and len(lost) == len(one.beats):
+        return f"{one.rank}. {text}; beats no baseline"
     return f"{one.rank}. {text}" + (f"; not better than {', '.join(lost)}" if lost else "")
 
 

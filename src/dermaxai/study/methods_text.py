@@ -120,7 +120,7 @@ def _source(place: str) -> str:
     """Without the folders of this machine."""
     name, mark, _ = place.partition("=")
     if not mark:
-        return f"'{Path(place).name}'"
+        return f"'{'/'.join(Path(place).parts[-2:])}'"
     from dermaxai.data.cards import card_names, read_card
 
     return f"{name} ({read_card(name).citation.rstrip('.')})" if name in card_names() else f"'{name}'"
@@ -197,7 +197,7 @@ def _baselines(names: Sequence[str]) -> str:
     titles = [BASELINES.load(name).title for name in names]
     if not titles:
         return "No map that knows nothing of the question stood beside them."
-    return f"Maps that know nothing of the question stood beside them: {', '.join(titles).lower()}."
+    return f"Maps that know nothing of the question stood beside them: {', '.join(titles)}."
 
 
 def _protocol(given: Mapping[str, Any]) -> str:
