@@ -34,6 +34,7 @@ from torch import Tensor
 
 from benchmarks.explain import Cosine, has_bfloat16, layout, questions
 from dermaxai.explain import METHODS
+from dermaxai.explain.articles import decided_tokens
 from dermaxai.explain.base import Explained, text_directions
 from dermaxai.explain.shared import Shared
 from dermaxai.measure.maps import MAP_METRICS
@@ -103,7 +104,8 @@ class OneByOne:
         captioner, caption = self.model.captioner, self.model.caption
         patches = result.patches if result.patches.shape[1] else captioner.mean_patches[None]
         scored = captioner.score_patches(patches, caption.token_ids)[0]
-        return float(np.exp(sum(scored.token_logprobs[place] for place in caption.words[target.word].tokens)))
+        places = decided_tokens(caption, target.word)
+        return float(np.exp(sum(scored.token_logprobs[place] for place in places)))
 
     def curves(self, heat: HeatMap) -> np.ndarray:
         order, steps = tie_order(heat, self.subject.protocol.seed), self.subject.protocol.steps

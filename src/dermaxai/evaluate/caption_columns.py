@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import lru_cache
 
 import numpy as np
@@ -129,10 +129,10 @@ def _read(text: str, language: Language) -> Reading:
 
 def _with_images(tools: Tools, pictures: Embedded | None, items: Sequence[Item]) -> Tools:
     if pictures is None:
-        return Tools(None, None, tools.bert)
+        return replace(tools, encoder=None, images=None)
     import torch
 
-    return Tools(tools.encoder, torch.from_numpy(pictures.pick(items).values.copy()), tools.bert)
+    return replace(tools, images=torch.from_numpy(pictures.pick(items).values.copy()))
 
 
 def _column(scored: Scored, contestant: Contestant, condition: Condition, rows: tuple[str, ...]) -> Column:

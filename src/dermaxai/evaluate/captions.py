@@ -8,20 +8,23 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from dermaxai.encoders.weights import hash_file
 from dermaxai.errors import DataError, SettingError
 from dermaxai.evaluate.caption_baselines import BASELINES, MAJORITY, NEAREST, TEMPLATE, check_baselines
-from dermaxai.evaluate.caption_columns import columns_of, reliability_curves
+from dermaxai.evaluate.caption_columns import Condition, Contestant, columns_of, reliability_curves
 from dermaxai.evaluate.caption_contestants import (
     Training,
     baseline_contestants,
     conditions_of,
     model_contestant,
 )
+from dermaxai.evaluate.caption_texts import texts_of
 from dermaxai.evaluate.caption_writing import CaptionWriter
 from dermaxai.evaluate.embeddings import Embedded, embed_items
 from dermaxai.evaluate.items import Evaluation, Item, Progress
 from dermaxai.evaluate.records import Records, failures, work_through
 from dermaxai.measure.captions import CAPTION_METRICS
+from dermaxai.measure.captions.cider import Frequencies
 from dermaxai.measure.captions.written import Tools
 from dermaxai.measure.clinical import CLINICAL_METRICS
 from dermaxai.measure.clinical.calibration import BINS
@@ -65,9 +68,11 @@ class CaptionPlan:
     """Whether photos without a caption are judged against a composed one."""
     embeddings: Path | None = None
     """Folder where embeddings of photos are kept between runs; None keeps them nowhere."""
+    frequencies: Path | None = None
+    """File of words' frequencies (`measure.captions.cider.Frequencies.save`): adds CIDEr-D of a fixed scale."""
 
     def __post_init__(self) -> None:
-        """Raises: UnknownName, SettingError."""
+        """Raises: UnknownName, SettingError; DataError for a file that holds no frequencies."""
         for name in self.metrics:
             check_name("metric of captions", name, list(METRICS))
         check_baselines(self.baselines)
@@ -76,6 +81,13 @@ class CaptionPlan:
                 "A plan needs a language, a metric and at least one beam; "
                 f"it has {len(self.languages)}, {len(self.metrics)} and {self.beams}."
             )
+        if self.frequencies is not None:
+            if "cider_d" not in self.metrics:
+                raise SettingError(
+                    "Frequencies of words are CIDEr-D's, which is not among the metrics.",
+                    hint="Add cider_d, or leave the frequencies out.",
+                )
+            Frequencies.read(self.frequencies)
 
 
 def captions_key(model: Model, plan: CaptionPlan) -> dict[str, str]:
@@ -124,11 +136,13 @@ def evaluate_captions(
     embedded = _embedded(model, judged, training, plan, tell)
     name = captioner_name(model.captioner)
     columns: list[Column] = []
+    contest: list[tuple[Condition, tuple[Contestant, ...]]] = []
+    tools = Tools(scorer, None, plan.bert, plan.frequencies)
     for condition in conditions_of(described, plan.languages, compose=plan.compose):
         own = model_contestant(name, described, condition.language)
         rivals = baseline_contestants(plan.baselines, condition, training, embedded)
+        contest.append((condition, (own, *rivals)))
         for contestant in (own, *rivals):
-            tools = Tools(scorer, None, plan.bert)
             columns += columns_of(contestant, condition, plan.metrics, tools, pictures)
     notes = (*failures(items, documents), *_notes(model, plan, training, columns, scorer))
     return Evaluation(
@@ -139,6 +153,7 @@ def evaluate_captions(
         _command(model, plan),
         notes,
         tuple(reliability_curves(columns)),
+        texts=texts_of(contest),
     )
 
 
@@ -151,6 +166,7 @@ def _command(model: Model, plan: CaptionPlan) -> str:
         "baseline": [] if plan.baselines == tuple(BASELINES) else list(plan.baselines or ("none",)),
         "score-encoder": str(plan.score_encoder or ""),
         "bert": str(plan.bert or ""),
+        "frequencies": str(plan.frequencies or ""),
         "beams": "" if plan.beams == 1 else str(plan.beams),
     }
     settings = {name: value for name, value in chosen_settings(model.settings).items() if name != "beams"}
@@ -199,6 +215,7 @@ def _settings(
         "baselines": ", ".join(plan.baselines) or "none",
         "CLIPScore": f"{scorer.card.name} {scorer.sha256}" if scorer else "left out",
         "BERTScore": _bert(plan) if "bert_score" in plan.metrics and plan.bert else "left out",
+        "frequencies of CIDEr-D": _frequencies(plan),
         "references": "as published; composed where a photo has none" if plan.compose else "as published",
         "findings": f"'possible' beside 'stated' counts {HEDGED:g}",
         "age": f"right within {AGE_SLACK} years",
@@ -215,6 +232,13 @@ def _bert(plan: CaptionPlan) -> str:
         with path.open("rb") as file:
             hashes.append(f"{path.name} {hashlib.file_digest(file, 'sha256').hexdigest()}")
     return f"{plan.bert.name} {_digest(hashes)}"
+
+
+def _frequencies(plan: CaptionPlan) -> str:
+    own = "those of the judged references"
+    if plan.frequencies is None:
+        return own
+    return f"{own}; fixed: {plan.frequencies.name} {hash_file(plan.frequencies)}"
 
 
 def _digest(texts: Iterable[str]) -> str:

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Literal
@@ -65,3 +65,5 @@ class Evaluation:
     curves: tuple[Curve, ...] = ()
     pictures: Mapping[str, tuple[Path, ...]] = field(default_factory=dict)
     """Files of overlays and the like by item id, that pages of single photos show."""
+    texts: Mapping[str, Sequence[tuple[str, str]]] = field(default_factory=dict)
+    """What was said of a photo and by whom, by item id: (who, text) in the order in which pages show them."""

@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
 from typing import Any, final
 
 import numpy as np
+from jaxtyping import UInt8
 from PIL import Image
 
 from dermaxai.cases import find_place
@@ -30,6 +31,14 @@ SIDE = 480
 QUALITY = 85
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Drawing:
+    """A picture made for the page of a photo, such as a map over it."""
+
+    caption: str
+    pixels: UInt8[np.ndarray, "height width 3"]
+
+
 @dataclass(frozen=True, slots=True)
 class PageOptions:
     """What the pages of cases show."""
@@ -45,6 +54,8 @@ class PageOptions:
     """The first so many contestants that are no baseline."""
     reports: Path | None = None
     """Folder of cases that `dermaxai explain` wrote; pages link to those that are there."""
+    draw: Callable[[Item], Sequence[Drawing]] | None = None
+    """Draws what the page of a photo shows beside it; asked only with `photos`, of photos that have a page."""
 
 
 USUAL = PageOptions()
@@ -72,7 +83,7 @@ class _Board:
     values: tuple[Mapping[str, float], ...]
     """Of each column the rows that have one."""
     items: Mapping[str, Item]
-    pictures: Mapping[str, tuple[Path, ...]]
+    evaluation: Evaluation
 
     @property
     def scales(self) -> list[Scale]:
@@ -165,15 +176,28 @@ class _Writer:
         return self._photos[key]
 
     def _item(self, item: Item, boards: Sequence[_Board]) -> dict[str, Any]:
-        more = [path for board in boards for path in board.pictures.get(item.id, ())]
-        pictures = [self._photo(path) for path in dict.fromkeys((item.path, *more))]
+        evaluations = list({id(board.evaluation): board.evaluation for board in boards}.values())
+        more = [path for one in evaluations for path in one.pictures.get(item.id, ())]
+        copies = [(self._photo(path), "") for path in dict.fromkeys((item.path, *more))]
+        pictures = [*copies, *self._drawings(item)]
         return {
             "name": item.id,
             "facts": _facts(item),
-            "pictures": [picture for picture in pictures if picture],
+            "texts": list(dict.fromkeys(pair for one in evaluations for pair in one.texts.get(item.id, ()))),
+            "pictures": [(place, caption) for place, caption in pictures if place],
             "report": self._report(item),
             "tables": [table for board in boards if (table := _table(board, item.id))],
         }
+
+    def _drawings(self, item: Item) -> Iterator[tuple[str, str]]:
+        """Where each drawing lies, and what it shows. None of a photo that cannot be read."""
+        if self._options.draw is None or not self._photo(item.path):
+            return
+        for number, one in enumerate(self._options.draw(item), 1):
+            name = f"photos/{key_of(item.id)}-{number:02d}.jpg"
+            _save(one.pixels, self._folder / name)
+            self._photos[name] = name
+            yield name, one.caption
 
     def _report(self, item: Item) -> str:
         """The way from an item's page to the report of its case; '' where there is none."""
@@ -191,7 +215,7 @@ def _boards(labels: Sequence[str], evaluations: Sequence[Evaluation]) -> Iterato
         for condition in dict.fromkeys(column.condition for column in means):
             columns = tuple(column for column in means if column.condition == condition)
             values = tuple(_values(column) for column in columns)
-            yield _Board(f"{label}, {condition}", columns, values, items, one.pictures)
+            yield _Board(f"{label}, {condition}", columns, values, items, one)
 
 
 def _values(column: Column) -> dict[str, float]:
@@ -250,8 +274,13 @@ def _copy(path: Path, folder: Path) -> str:
     except DermaXAIError:
         return ""
     name = f"photos/{image.sha256[:16]}.jpg"
-    (folder / "photos").mkdir(parents=True, exist_ok=True)
-    picture = Image.fromarray(np.ascontiguousarray(image.pixels))
-    picture.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
-    picture.save(folder / name, "JPEG", quality=QUALITY)
+    _save(image.pixels, folder / name)
     return name
+
+
+def _save(pixels: UInt8[np.ndarray, "height width 3"], target: Path) -> None:
+    """Small, and nothing but pixels."""
+    target.parent.mkdir(parents=True, exist_ok=True)
+    picture = Image.fromarray(np.ascontiguousarray(pixels))
+    picture.thumbnail((SIDE, SIDE), Image.Resampling.LANCZOS)
+    picture.save(target, "JPEG", quality=QUALITY)
