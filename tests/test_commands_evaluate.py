@@ -145,7 +145,7 @@ def test_stopped_it_goes_on_with_the_same_command(run, folder, tmp_path, monkeyp
         (("explanations", "--on", "nowhere", "--metric", "delition"), "Did you mean 'deletion'"),
         (("explanations", "--on", "nowhere", "-m", "evidense"), "Did you mean 'evidence'"),
         (("explanations", "--on", "nowhere", "--question", "words"), "Questions are word, query, concept"),
-        (("explanations", "--on", "nowhere", "--removal", "scissors"), "removal is one of"),
+        (("explanations", "--on", "nowhere", "--removal", "scissors"), "'scissors' is not one of"),
         (("explanations", "--on", "nowhere", "--by", "colour"), "No property to group by is called 'colour'"),
         (("explanations", "--on", "nowhere", "--metric", "deletion,,"), "an empty one"),
         (("encoders", "--on", "nowhere", "--task", "zero"), "Tasks are zero_shot"),

@@ -74,6 +74,8 @@ def test_a_single_metric_in_russian(run, folder):
     ("words", "said"),
     [
         (("--metric", "delation"), "deletion"),
+        (("--metric", ""), "no name"),
+        (("--metric", "deletion,energy"), "an outlined lesion"),
         (("--steps", "1"), "steps"),
         (("--removal", "holes"), "removal"),
     ],
@@ -100,7 +102,7 @@ def test_explain_measures_only_when_asked(run, photos):
 def test_marks_follow_the_verdicts(run, model, folder):
     from dermaxai.commands.tables import trust_of
 
-    case = model.measure(load_case(folder), "deletion")
+    case = model.measure(load_case(folder))
     marks = {"yes": "✓", "no": "✗", "undecided": "?"}
     name = map_names(case.maps)[0]
     for verdict, mark in marks.items():
@@ -108,6 +110,8 @@ def test_marks_follow_the_verdicts(run, model, folder):
         judged = dataclasses.replace(case, scores=tuple(scores))
         assert trust_of(judged, judged.maps[0]) == mark
         assert trust_of(judged, judged.maps[1]) == ""
+        half = dataclasses.replace(case, scores=tuple(scores[:1]))
+        assert trust_of(half, half.maps[0]) == ""
 
 
 # ---- sanity -------------------------------------------------------------------------------------
@@ -131,10 +135,36 @@ def test_sanity_of_a_case_is_kept_in_it(run, folder):
     assert kept == with_checks(load_case(folder), []).scores
 
 
+def test_slow_methods_are_checked_when_named(run, model, folder, monkeypatch):
+    from dermaxai.measure import case_scores
+
+    monkeypatch.setattr(case_scores, "SLOW", ("grad_eclip",))
+    plain = run("sanity", folder)
+    assert "Not checked, since it takes minutes: grad_eclip." in plain.stderr
+    assert "Grad-ECLIP" not in plain.stdout
+    assert "Word evidence: Random weights (1 / 4)" in plain.stderr
+    for name in ("all", "grad_eclip"):
+        asked = run("sanity", folder, "-m", name)
+        assert "Not checked" not in asked.stderr
+        assert "Grad-ECLIP" in asked.stdout
+    monkeypatch.setattr(case_scores, "SLOW", ("evidence", "grad_eclip"))
+    assert case_scores.left_out(load_case(folder)) == []
+
+
+def test_maps_of_another_encoder_are_refused(run, model, folder):
+    case = load_case(folder)
+    other = dataclasses.replace(case.made_by, encoder_sha256="0" * 64)
+    dataclasses.replace(case, made_by=other).save(folder)
+    for command in ("measure", "sanity"):
+        done = run(command, folder)
+        assert done.exit_code == 2
+        assert "made by the encoder" in done.stderr
+
+
 @pytest.mark.parametrize(("verdict", "code"), [("passed", 0), ("undecided", 0), ("failed", 4)])
 def test_the_exit_code_says_whether_a_check_failed(run, folder, model, monkeypatch, verdict, code):
     found = [check("random_weights"), check("mirrored_photo", verdict=verdict, value=0.2)]
-    monkeypatch.setattr(type(model), "sanity", lambda self, case, methods=(): found)
+    monkeypatch.setattr(type(model), "sanity", lambda self, case, methods=(), tell=None: found)
     done = run("sanity", folder)
     assert done.exit_code == code
     told = "The mirrored photo gives another map" in done.stdout
@@ -155,7 +185,7 @@ def test_methods_that_are_not_there(run, folder):
 
 def test_numbers_that_are_not_defined_are_null(run, folder, model, monkeypatch):
     nothing = dataclasses.replace(check("blank_photo"), value=float("nan"), low=float("nan"), n=0)
-    monkeypatch.setattr(type(model), "sanity", lambda self, case, methods=(): [nothing])
+    monkeypatch.setattr(type(model), "sanity", lambda self, case, methods=(), tell=None: [nothing])
     done = run("sanity", folder, "--json")
     (document,) = map(json.loads, done.stdout.splitlines())
     assert document["checks"][0]["value"] is document["checks"][0]["low"] is None

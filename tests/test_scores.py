@@ -100,7 +100,8 @@ def test_new_scores_take_the_place_of_old_ones():
 
 @pytest.mark.parametrize(
     ("deletion", "insertion", "verdict"),
-    [("yes", "yes", "yes"), ("no", "no", "no"), ("yes", "no", "undecided"), ("undecided", "", "undecided"),
+    [("yes", "yes", "yes"), ("no", "no", "no"), ("yes", "no", "undecided"), ("undecided", "", ""),
+     ("", "yes", ""),
      ("yes", "undecided", "undecided"), ("", "", "")],
 )  # fmt: skip
 def test_one_word_for_a_map(deletion, insertion, verdict):

@@ -17,8 +17,9 @@ from dermaxai.images import Limits, read_image
 from dermaxai.loading import DEMO, Parts, load_parts
 from dermaxai.measure.case_scores import QUICK, check_case, measure_case
 from dermaxai.measure.maps.base import Protocol
-from dermaxai.measure.sanity import Check
+from dermaxai.measure.sanity import Check, Tell
 from dermaxai.provenance import (
+    check_maker,
     chosen_settings,
     kept_warnings,
     question_words,
@@ -264,6 +265,7 @@ class Model:
         the case's warnings say so. The seed is that of the settings unless `protocol` has its own.
         Raises: UnknownName, NotSupported for a case of another encoder.
         """
+        check_maker(case, self.encoder)
         asked = protocol or Protocol(seed=self.settings.seed)
         with self._making() as noted:
             encoded = self._encode(case.image)
@@ -276,12 +278,10 @@ class Model:
             scores=replace_scores(case.scores, found.scores),
         )
 
-    def sanity(self, case: Case, methods: str | Sequence[str] = ()) -> list[Check]:
-        """Whether the maps of the case do what every map must; of all its methods, or of some by name.
-
-        `with_checks` puts the answers into the case. Raises: UsageError for a method without maps here.
-        """
-        asked = named(methods), self.settings.seed
+    def sanity(self, case: Case, methods: str | Sequence[str] = (), tell: Tell | None = None) -> list[Check]:
+        """As `measure.case_scores.check_case`. Raises: UsageError, NotSupported for another encoder."""
+        check_maker(case, self.encoder)
+        asked = named(methods), self.settings.seed, tell
         with self._making():
             return check_case(self._explained(case.caption), self._encode(case.image), case, *asked)
 

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from dermaxai.errors import NotSupported
 from dermaxai.types import Case, Provenance, Target
 
 if TYPE_CHECKING:
@@ -149,6 +150,17 @@ def with_command(
         warnings=tuple(dict.fromkeys(remarks)),
         **changes,
     )
+
+
+def check_maker(case: Case, encoder: AbstractEncoder) -> None:
+    """Maps are measured on what they explain. Raises: NotSupported unless `encoder` made the case."""
+    made = case.made_by
+    if made.encoder_sha256 not in ("", encoder.sha256):
+        raise NotSupported(
+            f"The case was made by the encoder '{made.encoder}', {made.encoder_sha256[:12]}; this one is "
+            f"'{encoder.card.name}', {encoder.sha256[:12]}. Its maps explain the other one.",
+            hint="Measure with the model that made the case, or explain the photo with this one.",
+        )
 
 
 def captioner_name(captioner: Captioner | None) -> str:

@@ -103,12 +103,14 @@ def replace_scores(old: Sequence[Score], new: Sequence[Score]) -> tuple[Score, .
 
 
 def verdict_of(scores: Mapping[str, Score]) -> Verdict:
-    """One word for a map: the verdicts of `JUDGED` where they agree, otherwise 'undecided'; '' if unmeasured.
+    """One word for a map: the verdicts of `JUDGED` where they agree, otherwise 'undecided'.
+
+    '' where one of them is missing: a map that was only deleted is half measured.
 
     >>> verdict_of({})
     ''
     """
-    found = {scores[metric].verdict for metric in JUDGED if metric in scores and scores[metric].verdict}
-    if not found:
+    found = {scores[metric].verdict if metric in scores else "" for metric in JUDGED}
+    if "" in found:
         return ""
     return found.pop() if len(found) == 1 else "undecided"

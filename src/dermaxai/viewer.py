@@ -167,7 +167,7 @@ def pack_cells(steps: Int[np.ndarray, "n"]) -> str:
     """Whole numbers from -STEPS to STEPS, each as 12 bits of one stretch of base64.
 
     >>> pack_cells(np.array([0, -2047])), pack_cells(np.array([2047]))
-    ('gAAB', '//8=')
+    ('gAAB', '//A=')
     """
     shifted = [*(steps + STEPS + 1).tolist(), 0][: steps.size + steps.size % 2]
     bits = "".join(f"{value:03x}" for value in shifted)

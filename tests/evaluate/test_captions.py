@@ -9,7 +9,7 @@ import pytest
 
 from dermaxai.data.appearance import measure
 from dermaxai.data.composing import facts_of, weak_captions
-from dermaxai.data.samples import SampleCaption, Sentence
+from dermaxai.data.samples import Sample, SampleCaption, Sentence
 from dermaxai.errors import DataError, NotSupported, SettingError, UnknownName
 from dermaxai.evaluate.caption_baselines import BASELINES, TEMPLATE
 from dermaxai.evaluate.caption_columns import Condition, Contestant, columns_of
@@ -21,9 +21,11 @@ from dermaxai.evaluate.caption_facts import (
 )
 from dermaxai.evaluate.caption_writing import from_document, to_document
 from dermaxai.evaluate.captions import METRICS, CaptionPlan, captions_key, evaluate_captions
+from dermaxai.evaluate.embeddings import Embedded
 from dermaxai.evaluate.items import Item
 from dermaxai.evaluate.records import Records
 from dermaxai.images import read_image
+from dermaxai.measure.captions.cider import Frequencies
 from dermaxai.measure.captions.written import Tools
 from dermaxai.measure.clinical import CLINICAL_METRICS
 from dermaxai.measure.estimates import evaluate_all
@@ -361,3 +363,34 @@ def test_the_figures_of_the_model_card():
     held = {one.scale.name: one for one in columns(found, condition="en, composed captions")}
     values = {name: evaluate_all(held[name].parts, held[name].statistic) for name in CARD}
     assert values == pytest.approx(CARD, abs=5e-4)
+
+
+def test_frequencies_add_a_column_and_are_checked_at_once(tmp_path):
+    path = tmp_path / "frequencies.json"
+    with pytest.raises(DataError, match="no frequencies"):
+        CaptionPlan(frequencies=path)
+    Frequencies.of([["A red plaque."], ["A brown mole."]]).save(path)
+    with pytest.raises(SettingError, match="cider_d"):
+        CaptionPlan(metrics=("bleu",), frequencies=path)
+    CaptionPlan(frequencies=path)
+
+
+@pytest.mark.parametrize("with_images", [True, False])
+def test_frequencies_reach_the_metric(tmp_path, with_images):
+    path = tmp_path / "frequencies.json"
+    Frequencies.of([["A red plaque."], ["A brown mole."]]).save(path)
+    item = Item("d/1", Path("1.jpg"), "0" * 64, Sample("d/1", "d", Path("1.jpg"), "row 1"))
+    condition = Condition(
+        "en", "written captions", (item,), {"d/1": ("A brown mole.",)}, {"d/1": ClinicalFacts()}
+    )
+    pictures = Embedded((item,), np.ones((1, 1), np.float32)) if with_images else None
+    told = columns_of(
+        Contestant("demo", {"d/1": "A brown mole."}),
+        condition,
+        ("cider_d",),
+        Tools(frequencies=path),
+        pictures,
+    )
+    values = {one.scale.name: evaluate_all(one.parts, one.statistic) for one in told}
+    assert values["cider_d"] == 0
+    assert values["cider_d_frozen"] > 5

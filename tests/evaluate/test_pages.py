@@ -11,7 +11,7 @@ from PIL import Image
 
 from dermaxai.evaluate.items import Evaluation
 from dermaxai.evaluate.naming import key_of
-from dermaxai.evaluate.pages import PageOptions, write_pages
+from dermaxai.evaluate.pages import Drawing, PageOptions, write_pages
 from dermaxai.measure.columns import mean_column
 from tests.evaluate.made import DELETION, INSERTION, make_evaluation, make_items
 
@@ -232,3 +232,36 @@ def test_pages_open_from_disk_and_show_their_photos(written):
         assert page.url == (folder / "index.html").as_uri()
         browser.close()
     assert told == []
+
+
+def test_texts_are_shown_and_cannot_break_the_page(tmp_path):
+    items = make_items(4)
+    texts = {items[0].id: (("demo, en", "<b>A mole</b>"), ("known", "diagnosis: melanoma"))}
+    write_pages(["captions"], [make_evaluation(4, texts=texts)], tmp_path)
+    pages = [path.read_text("utf-8") for path in (tmp_path / "items").iterdir()]
+    assert sum("&lt;b&gt;A mole&lt;/b&gt;" in page and "diagnosis: melanoma" in page for page in pages) == 1
+
+
+@pytest.mark.parametrize("photos", [True, False])
+def test_drawings_are_made_with_photos_only(paths, tmp_path, photos):
+    asked = []
+
+    def draw(item):
+        asked.append(item.id)
+        return [Drawing("word", f"{number}", np.zeros((600, 900, 3), np.uint8)) for number in (1, 2)]
+
+    evaluation = make_evaluation(4, paths=paths)
+    told = []
+
+    def tell(what, done, total):
+        told.append((done, total))
+
+    options = PageOptions(photos=photos, draw=draw, tell=tell)
+    written = write_pages(["explanations"], [evaluation], tmp_path, options)
+    drawn = [path for path in written if path.stem.endswith(("-01", "-02"))]
+    assert len(drawn) == (8 if photos else 0)
+    assert sorted(asked) == sorted(one.id for one in evaluation.items if photos)
+    assert told == [(number, 4) for number in (1, 2, 3, 4)]
+    for path in drawn:
+        with Image.open(path) as picture:
+            assert picture.size == (480, 320)

@@ -11,10 +11,18 @@ from dermaxai.data.samples import Sample
 from dermaxai.encoders.cards import card_names
 from dermaxai.errors import SettingError
 from dermaxai.evaluate.class_names import class_names, published_classes
+from dermaxai.evaluate.classification import Classified
 from dermaxai.evaluate.embeddings import Embedded, embed_items
 from dermaxai.evaluate.gathering import gather
 from dermaxai.evaluate.items import Item
-from dermaxai.evaluate.zero_shot import MAJORITY, classify, left_out, prompts_of, zero_shot_columns
+from dermaxai.evaluate.zero_shot import (
+    MAJORITY,
+    classify,
+    left_out,
+    prompts_of,
+    rare_classes,
+    zero_shot_columns,
+)
 from dermaxai.measure.estimates import evaluate_all
 from tests.evaluate.small_set import draw_items
 
@@ -133,3 +141,14 @@ def test_a_share_of_the_embedded_models_figures(tmp_path):
     answers = (encoder.forward(pixels).pooled @ texts.T).argmax(1)
     ours = [list(names.names.values())[one] for one in found.scores.argmax(1)]
     assert ours == [TERMS["diagnosis"][DIAGNOSES[one]]["en"] for one in answers.tolist()]
+
+
+def test_classes_of_few_photos_are_told():
+    labels = np.array([0] * 10 + [1] * 3)
+    rows = tuple(str(row) for row in range(13))
+    found = Classified(rows, np.zeros((13, 2)), labels, ("melanoma", "basal_cell_carcinoma"))
+    (told,) = rare_classes("d, zero-shot", found)
+    assert told.endswith(": basal cell carcinoma 3.")
+    assert "melanoma" not in told
+    many = Classified(rows[:10], np.zeros((10, 1)), labels[:10], ("melanoma",))
+    assert rare_classes("d, zero-shot", many) == []

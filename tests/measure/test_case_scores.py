@@ -98,6 +98,20 @@ def test_verdicts(metric, value, verdict):
     assert (score.baseline, score.baseline_low, score.baseline_high) == pytest.approx((0.5, 0.025, 0.975))
 
 
+@pytest.mark.parametrize("metric", ["deletion", "insertion"])
+@pytest.mark.parametrize("size", [1.0, 1e-6, -0.3, 0.0])
+def test_rounding_is_no_merit(metric, size):
+    """Where nothing moves the score, what is left is rounding."""
+    for error in (-1e-7, 0.0, 1e-7):
+        assert judge(metric, [size * (1 + error)], np.full(40, size)).verdict == "no"
+
+
+def test_few_random_maps_prove_nothing():
+    few, enough = np.linspace(0, 1, 19), np.linspace(0, 1, 20)
+    assert judge("insertion", [2.0], few).verdict == "undecided"
+    assert judge("insertion", [2.0], enough).verdict == "yes"
+
+
 def test_random_maps_are_hardly_ever_better_than_random():
     generator = np.random.default_rng(0)
     draws = generator.normal(size=(2000, 101))

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import shlex
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, cast
@@ -33,6 +33,7 @@ if TYPE_CHECKING:
     from dermaxai.evaluate.explanations import ExplanationPlan
     from dermaxai.evaluate.gathering import Gathered
     from dermaxai.evaluate.items import Evaluation, Item
+    from dermaxai.evaluate.pages import Drawing
     from dermaxai.evaluate.records import Records
     from dermaxai.measure.maps.base import Protocol
 
@@ -76,8 +77,8 @@ def captions(
         with Watch() as watch:
             evaluation = evaluate_captions(model, found.items, plan, records, watch, train=_items(lessons))
         flags = () if asked.compose else ("--no-compose",)
-        origin = _Origin(choice, photos, train, (found, lessons), _said(asked), flags)
-        _finish([evaluation], results, groups, origin)
+        origin = _Origin(choice, photos, train, (found, lessons), results, _said(asked), flags)
+        _finish([evaluation], groups, origin)
 
 
 @evaluate.command()
@@ -91,6 +92,8 @@ def explanations(
     """
     groups = _prepare(choice, results)
     from dermaxai.evaluate.explanations import evaluate_explanations, explanation_key
+    from dermaxai.evaluate.known_concepts import concept_set
+    from dermaxai.evaluate.map_pictures import MapPictures
     from dermaxai.evaluate.records import Records
 
     plan = _map_plan(asked, _protocol(protocol, _seed(choice)), None)
@@ -102,7 +105,8 @@ def explanations(
         _tell_done(records, found.items)
         with Watch() as watch:
             evaluation = evaluate_explanations(model, found.items, plan, records, watch)
-        _finish([evaluation], results, groups, _Origin(choice, photos, None, (found, None)))
+        draw = MapPictures(model, plan, concept_set(found.items))
+        _finish([evaluation], groups, _Origin(choice, photos, None, (found, None), results), draw)
 
 
 @evaluate.command()
@@ -131,7 +135,7 @@ def encoders(
             evaluations.append(
                 evaluate_encoder(encoder, found.items, plan, None, watch, train=_items(lessons))
             )
-        _finish(evaluations, results, groups, _Origin(choice, photos, train, (found, lessons)))
+        _finish(evaluations, groups, _Origin(choice, photos, train, (found, lessons), results))
 
 
 # ---- plans ----------------------------------------------------------------------------------------
@@ -142,6 +146,7 @@ def _caption_plan(asked: CaptionChoice, cache: Path) -> CaptionPlan:
     from dermaxai.evaluate.captions import CaptionPlan
 
     given: dict[str, Any] = {"compose": asked.compose, "bert": asked.bert, "embeddings": asked.cache or cache}
+    given["frequencies"] = asked.frequencies
     languages = names_in(asked.lang)
     if unknown := set(languages) - {"en", "ru", "both"}:
         raise UsageError(f"Languages are en, ru and both; not {', '.join(sorted(unknown))}.")
@@ -273,6 +278,7 @@ class _Origin:
     photos: PhotoChoice
     train: TrainChoice | None
     gathered: tuple[Gathered, Gathered | None]
+    results: ResultChoice
     said: Mapping[str, str | Sequence[str]] = dataclasses.field(default_factory=dict)
     """Options that the evaluation does not put into its command itself."""
     flags: Sequence[str] = ()
@@ -283,7 +289,8 @@ class _Origin:
         from dermaxai.provenance import repeat_command
 
         options = {**self.photos.options, **(self.train.options if self.train else {}), **self.said}
-        places = shlex.split(repeat_command(self.flags, options))[1:]
+        flags = (*self.flags, *self.results.flags)
+        places = shlex.split(repeat_command(flags, {**options, **self.results.options}))[1:]
         words = shlex.split(evaluation.command)
         start = words.index("PHOTOS") - 1 if "PHOTOS" in words else len(words)
         command = shlex.join([*words[:start], *places, *words[start + 2 :]])
@@ -303,17 +310,26 @@ def _said(asked: CaptionChoice) -> dict[str, str | Sequence[str]]:
         "baseline": asked.baseline or [],
         "score-encoder": asked.score_encoder,
         "bert": str(asked.bert or ""),
+        "frequencies": str(asked.frequencies or ""),
     }
 
 
 def _finish(
-    evaluations: Sequence[Evaluation], results: ResultChoice, groups: Sequence[str], origin: _Origin
+    evaluations: Sequence[Evaluation],
+    groups: Sequence[str],
+    origin: _Origin,
+    draw: Callable[[Item], Sequence[Drawing]] | None = None,
 ) -> None:
     """Write the folder, print the table."""
+    from dermaxai.evaluate.pages import PageOptions
     from dermaxai.evaluate.results import read_results, write_results
 
+    results = origin.results
     complete = [origin.complete(one) for one in evaluations]
-    write_results(complete, results.output, by=groups, seed=_seed(origin.choice))
+    with Watch() as watch:
+        pages = PageOptions(photos=results.photos, reports=results.reports, draw=draw, tell=watch)
+        seed = _seed(origin.choice)
+        write_results(complete, results.output, by=groups, seed=seed, pages=pages, figures=results.figures)
     if results.as_json:
         for row in read_results(results.output).table:
             say_json({name: None if value != value else value for name, value in row.items()})

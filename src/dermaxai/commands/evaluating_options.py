@@ -125,15 +125,46 @@ class ResultChoice:
             rich_help_panel=RESULTS,
         ),
     ] = None
+    photos: Annotated[
+        bool,
+        typer.Option(
+            "--photos",
+            help="Small copies on the pages of cases, with maps drawn on them.",
+            rich_help_panel=RESULTS,
+        ),
+    ] = False
+    figures: Annotated[bool, typer.Option(help="Draw figures.", rich_help_panel=RESULTS)] = True
+    reports: Annotated[
+        Path | None,
+        typer.Option(
+            help="Folder of cases that pages link to, of 'dermaxai explain'.",
+            show_default=False,
+            rich_help_panel=RESULTS,
+        ),
+    ] = None
     as_json: Annotated[
         bool, typer.Option("--json", help="One JSON object per line on stdout.", rich_help_panel=RESULTS)
     ] = False
+
+    @property
+    def options(self) -> dict[str, str | Sequence[str]]:
+        """As the command that repeats it has them, without the folder."""
+        return {"by": self.by or [], "reports": str(self.reports or "")}
+
+    @property
+    def flags(self) -> tuple[str, ...]:
+        """Likewise."""
+        return (*(["--photos"] if self.photos else []), *([] if self.figures else ["--no-figures"]))
 
     @property
     def groups(self) -> tuple[str, ...]:
         """Names with commas taken apart. Raises: UnknownName, UsageError."""
         from dermaxai.evaluate.groups import check_properties
 
+        if self.reports is not None and not self.reports.is_dir():
+            raise UsageError(
+                f"'{self.reports}' is no folder.", hint="--reports names one that `dermaxai explain` wrote."
+            )
         return check_properties(names_in(self.by))
 
 
@@ -142,14 +173,12 @@ class ProtocolChoice:
     """How faithfulness is measured; the fields of `measure.maps.base.Protocol`."""
 
     removal: Annotated[
-        str,
-        typer.Option(
-            help="How patches are taken away: tokens, blur, mean, 'noisy linear'.", rich_help_panel=PROTOCOL
-        ),
+        Literal["tokens", "blur", "mean", "noisy linear"],
+        typer.Option(help="How patches are taken away.", rich_help_panel=PROTOCOL),
     ] = "tokens"
-    steps: Annotated[int, typer.Option(help="Of a curve.", rich_help_panel=PROTOCOL)] = 20
+    steps: Annotated[int, typer.Option(min=2, help="Of a curve.", rich_help_panel=PROTOCOL)] = 20
     random_maps: Annotated[
-        int, typer.Option(help="Random orders that a map is compared with.", rich_help_panel=PROTOCOL)
+        int, typer.Option(min=2, help="Random orders that a map is compared with.", rich_help_panel=PROTOCOL)
     ] = 20
     subsets: Annotated[
         int, typer.Option(help="For correlation and infidelity.", rich_help_panel=PROTOCOL)
@@ -187,6 +216,12 @@ class CaptionChoice:
     ] = ""
     bert: Annotated[
         Path | None, typer.Option(help="Folder of BERTScore's model.", show_default="left out")
+    ] = None
+    frequencies: Annotated[
+        Path | None,
+        typer.Option(
+            help="File of words' frequencies, for CIDEr-D of a fixed scale.", show_default="left out"
+        ),
     ] = None
     compose: Annotated[bool, typer.Option(help="Judge photos without a caption against a composed one.")] = (
         True

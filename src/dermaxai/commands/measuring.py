@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any, Literal
 import typer
 
 from dermaxai.bulk import DIGITS
-from dermaxai.commands.console import plain_table, say, say_json, say_table
+from dermaxai.commands.console import plain_table, say, say_json, say_table, talk
 from dermaxai.commands.explaining import (
     CaseArgument,
     keep_case,
@@ -19,6 +19,7 @@ from dermaxai.commands.explaining import (
     say_places,
 )
 from dermaxai.commands.options import CaseStyle, Choice, grouped
+from dermaxai.errors import UsageError
 from dermaxai.i18n import Catalogue, catalogue
 from dermaxai.scores import map_names
 
@@ -45,7 +46,9 @@ class Way:
         Literal["tokens", "blur", "mean", "noisy linear"], typer.Option(help="How places are taken away.")
     ] = "tokens"
     steps: Annotated[int, typer.Option(min=2, help="Shares that are taken away one after the other.")] = 20
-    random: Annotated[int, typer.Option(min=2, help="Random maps that each map is compared with.")] = 20
+    random: Annotated[int, typer.Option(min=2, help="Random maps beside each map; below 20 none is '✓'.")] = (
+        20
+    )
 
     def protocol(self, seed: int) -> Protocol:
         """The same as metrics take it. Raises: SettingError."""
@@ -55,15 +58,28 @@ class Way:
 
     @property
     def metrics(self) -> list[str]:
-        """Names, none twice. Raises: UnknownName."""
+        """Names, none twice. Raises: UnknownName; UsageError for one that a case can never have."""
         from dermaxai.measure.maps import MAP_METRICS
         from dermaxai.registry import check_name
         from dermaxai.scores import JUDGED
 
-        names = [name.strip() for one in self.metric or JUDGED for name in one.split(",")]
+        names = _names(self.metric, "A metric has no name.", "'dermaxai metrics map' lists them.") or JUDGED
         for name in names:
             check_name("map metric", name, list(MAP_METRICS))
+            if "mask" in MAP_METRICS.load(name).needs:
+                raise UsageError(
+                    f"'{name}' needs an outlined lesion, and a case has none.",
+                    hint="'dermaxai evaluate explanations' measures photos with masks.",
+                )
         return list(dict.fromkeys(names))
+
+
+def _names(given: list[str] | None, nameless: str, hint: str) -> list[str]:
+    """Names with commas taken apart. Raises: UsageError where one is empty."""
+    names = [name.strip() for one in given or () for name in one.split(",")]
+    if not all(names):
+        raise UsageError(nameless, hint=hint)
+    return names
 
 
 @grouped
@@ -128,7 +144,10 @@ def sanity(
     method: Annotated[
         list[str] | None,
         typer.Option(
-            "--method", "-m", help="Methods of the case, with commas or repeated.", show_default="all of them"
+            "--method",
+            "-m",
+            help="Methods of the case, with commas or repeated, or 'all'.",
+            show_default="all but the slow ones",
         ),
     ] = None,
 ) -> None:
@@ -138,20 +157,28 @@ def sanity(
     skin, and must turn with the photo. The answers are kept in the case and shown in its report.
     """
     from dermaxai.commands.tables import show_doubts
-    from dermaxai.measure.case_scores import with_checks
+    from dermaxai.measure.case_scores import left_out, with_checks
 
     before = read_case(case)
-    names = [name.strip() for one in method or () for name in one.split(",")]
-    checks = model_of(choice, before, case).sanity(before, names)
+    names = _names(method, "A method has no name.", "Name some of the case, 'all', or none.")
     answer = style.of(before)
+    texts = catalogue(answer.lang)
+
+    def tell(what: str, done: int, total: int) -> None:
+        name, check = what.split(": ")
+        talk(f"{texts.name('method', name)}: {texts.text(f'check.{check}')} ({done + 1} / {total})")
+
+    checks = model_of(choice, before, case).sanity(before, names, tell=tell)
     after = with_checks(before, checks)
     places = places_of(keep_case(after, case, answer.lang))
     if answer.as_json:
         say_json({"checks": [check_row(check) for check in checks]} | places)
     else:
-        _say_checks(checks, catalogue(answer.lang))
+        _say_checks(checks, texts)
         say_places(places)
     show_doubts(after, answer.lang)
+    if slow := left_out(before, names):
+        talk(f"Not checked, since it takes minutes: {', '.join(slow)}. Add '-m all', or name them with -m.")
     if any(check.verdict == "failed" for check in checks):
         raise typer.Exit(CHECK_FAILED)
 
@@ -196,6 +223,7 @@ def _say_checks(checks: Sequence[Check], texts: Catalogue) -> None:
     say_table(table)
     for check in checks:
         if not check.n:
-            say(f"{texts.text(f'check.{check.name}')}, {check.method}: {check.about}")
+            named = texts.name("method", check.method)
+            say(f"{texts.text(f'check.{check.name}')}, {named}: {check.about}")
     for name in dict.fromkeys(check.name for check in checks if check.verdict == "failed"):
         say(f"{texts.text(f'check.{name}')}: {texts.text(f'check.{name}.fails')}")

@@ -42,7 +42,7 @@ class Watch:
             self._stop()
             self._what, self._estimated, self._done = what, False, 0
             self._told = now
-        if not self._estimated and done > self._done and now - self._last >= NOTHING:
+        if not self._estimated and self._done < done < total and now - self._last >= NOTHING:
             self._estimated = True
             each = (now - self._last) / (done - self._done)
             talk(estimate(what, each, total - done))

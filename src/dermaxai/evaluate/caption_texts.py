@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from dermaxai import vocabulary
@@ -23,14 +24,19 @@ def texts_of(
     Baselines come with the condition they are of, where a photo has more than one in a language.
     """
     found: dict[str, dict[tuple[str, str], None]] = {}
-    for condition, contestants in judged:
+    contest = list(judged)
+    kinds = Counter((one.language, item.id) for one, _ in contest for item in one.items)
+    for condition, contestants in contest:
         for item in condition.items:
             rows = found.setdefault(item.id, {("known", describe_facts(condition.known[item.id])): None})
-            rows |= dict.fromkeys(_rows(item.id, condition, contestants))
+            several = kinds[condition.language, item.id] > 1
+            rows |= dict.fromkeys(_rows(item.id, condition, contestants, several=several))
     return {item: tuple(rows) for item, rows in found.items()}
 
 
-def _rows(item: str, condition: Condition, contestants: Sequence[Contestant]) -> Iterator[tuple[str, str]]:
+def _rows(
+    item: str, condition: Condition, contestants: Sequence[Contestant], *, several: bool
+) -> Iterator[tuple[str, str]]:
     language = condition.language
     own = [one for one in contestants if not one.is_baseline and item in one.texts]
     for one in own:
@@ -41,9 +47,10 @@ def _rows(item: str, condition: Condition, contestants: Sequence[Contestant]) ->
     for number, text in enumerate(references, 1):
         which = f" {number}" if len(references) > 1 else ""
         yield f"{REFERENCES[condition.kind]}{which}, {language}", text
+    kind = f", {condition.kind}" if several else ""
     for one in contestants:
         if one.is_baseline and item in one.texts:
-            yield f"{one.name} ({condition.kind}), {language}", one.texts[item] or "(empty)"
+            yield f"{one.name}{kind}, {language}", one.texts[item] or "(empty)"
 
 
 def describe_facts(facts: ClinicalFacts) -> str:

@@ -69,7 +69,7 @@ class CaptionPlan:
     embeddings: Path | None = None
     """Folder where embeddings of photos are kept between runs; None keeps them nowhere."""
     frequencies: Path | None = None
-    """File of words' frequencies (`measure.captions.cider.Frequencies.save`): adds CIDEr-D of a fixed scale."""
+    """File of words' frequencies (`measure.captions.cider.Frequencies.save`): adds CIDEr-D by these."""
 
     def __post_init__(self) -> None:
         """Raises: UnknownName, SettingError; DataError for a file that holds no frequencies."""

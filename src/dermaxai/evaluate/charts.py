@@ -6,11 +6,12 @@ bytes for the same summary. matplotlib is imported when the first figure is draw
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from dermaxai.evaluate.items import Evaluation
+from dermaxai.evaluate.items import Evaluation, Progress
 from dermaxai.evaluate.layout import by_condition
 from dermaxai.evaluate.naming import Namer
 from dermaxai.evaluate.panels import draw_curve, draw_groups, draw_points, draw_wins
@@ -45,7 +46,9 @@ _NO_DATE: dict[str, dict[str, Any]] = {
 }
 
 
-def draw_figures(summary: Summary, evaluations: Sequence[Evaluation], folder: Path) -> list[Path]:
+def draw_figures(
+    summary: Summary, evaluations: Sequence[Evaluation], folder: Path, tell: Progress | None = None
+) -> list[Path]:
     """Every figure below `folder`; the paths that were written.
 
     For each evaluation and condition: points of all metrics, the same per group of each property, a table of
@@ -56,13 +59,20 @@ def draw_figures(summary: Summary, evaluations: Sequence[Evaluation], folder: Pa
     folder.mkdir(parents=True, exist_ok=True)
     namer = Namer()
     written: list[Path] = []
+    planned = list(_figures(summary, evaluations))
     with mpl.rc_context(STYLE):
-        for name, figure in _figures(summary, evaluations):
-            written += _write(figure, folder / namer.name(name))
+        for done, (name, draw) in enumerate(planned, 1):
+            written += _write(draw(), folder / namer.name(name))
+            if tell:
+                tell("figures", done, len(planned))
     return written
 
 
-def _figures(summary: Summary, evaluations: Sequence[Evaluation]) -> Iterator[tuple[str, Figure]]:
+Planned = tuple[str, Callable[[], "Figure"]]
+"""What a figure is called, and what draws it."""
+
+
+def _figures(summary: Summary, evaluations: Sequence[Evaluation]) -> Iterator[Planned]:
     for (evaluation, condition), cells in by_condition(summary.cells).items():
         metrics = list(dict.fromkeys(cell.scale.name for cell in cells))
         pairs = [
@@ -73,24 +83,25 @@ def _figures(summary: Summary, evaluations: Sequence[Evaluation]) -> Iterator[tu
         for chosen, part in _pieces(metrics, METRICS):
             some = [cell for cell in cells if cell.scale.name in chosen]
             title = f"{evaluation}, {condition}"
-            yield f"{title}{part}", draw_points([one for one in some if not one.by], pairs, title)
+            yield f"{title}{part}", partial(draw_points, [one for one in some if not one.by], pairs, title)
             for by in summary.by:
                 yield from _grouped([one for one in some if one.by == by], by, title, part)
         told = [one for one in pairs if not one.is_baseline]
         for chosen, part in _pieces(list(dict.fromkeys(one.scale.name for one in told)), METRICS):
             some_pairs = [one for one in pairs if one.scale.name in chosen]
             title = f"{evaluation}, {condition}: who beats whom"
-            yield f"{evaluation}, {condition}, wins{part}", draw_wins(some_pairs, title)
+            yield f"{evaluation}, {condition}, wins{part}", partial(draw_wins, some_pairs, title)
     for label, one in zip(summary.evaluations, evaluations, strict=True):
         for curve in one.curves:
-            yield f"{label}, {curve.condition}, {curve.title}", draw_curve(curve, label)
+            yield f"{label}, {curve.condition}, {curve.title}", partial(draw_curve, curve, label)
 
 
-def _grouped(cells: Sequence[Cell], by: str, title: str, part: str) -> Iterator[tuple[str, Figure]]:
+def _grouped(cells: Sequence[Cell], by: str, title: str, part: str) -> Iterator[Planned]:
     own = list(dict.fromkeys(cell.contestant for cell in cells if not cell.is_baseline))
     for chosen, more in _pieces(own, CONTESTANTS):
         some = [cell for cell in cells if cell.is_baseline or cell.contestant in chosen]
-        yield f"{title}, by {by}{part}{more.replace('part', 'contestants')}", draw_groups(some, by, title)
+        name = f"{title}, by {by}{part}{more.replace('part', 'contestants')}"
+        yield name, partial(draw_groups, some, by, title)
 
 
 def _pieces(names: Sequence[str], size: int) -> Iterator[tuple[set[str], str]]:

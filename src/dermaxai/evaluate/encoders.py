@@ -31,6 +31,7 @@ from dermaxai.evaluate.zero_shot import (
     left_out,
     majority,
     prompts_of,
+    rare_classes,
     zero_shot_columns,
 )
 from dermaxai.explain.base import embed_texts
@@ -144,7 +145,9 @@ def _zero_shot(task: _Task) -> list[Column]:
         f"{task.dataset}, zero-shot: {len(names.names)} classes, names of {names.source}: "
         f"{', '.join(names.names.values())}; prompts: {' | '.join(templates)}."
     )
-    return zero_shot_columns(task.contestant, f"{task.dataset}, zero-shot", found)
+    condition = f"{task.dataset}, zero-shot"
+    task.notes.extend(rare_classes(condition, found))
+    return zero_shot_columns(task.contestant, condition, found)
 
 
 def _concepts(task: _Task) -> list[Column]:

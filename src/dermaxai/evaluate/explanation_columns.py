@@ -22,6 +22,8 @@ ENOUGH = 0.5
 """Share of the questions that a contestant must have a value for, to be compared with the others on them."""
 FEWEST = 5
 """Photos of a concept, and as many without it, below which it is not looked for among the others."""
+OWN = ", own questions"
+"""Behind a condition, where a contestant has too few values to be compared."""
 MEASURED = ", measured outlines"
 """Behind a condition, where this program drew the outlines."""
 
@@ -96,7 +98,7 @@ def _comparable(
 ) -> list[Column]:
     """Means over the questions that all have a value for.
 
-    Who has a value for too few of them is left out of that, and its own row is said to be no comparison.
+    Who has a value for too few of them is left out of that, and gets a condition of its own.
     """
     asked = {place: None for values in found.values() for place in values}
     judged = [one for one in contestants if found[one.name]]
@@ -107,8 +109,9 @@ def _comparable(
         values = found[one.name]
         places = shared if one in able else list(values)
         rows = [(place[0], values[place]) for place in places]
+        label = condition if one in able else f"{condition}{OWN}"
         if rows:
-            columns.append(mean_column(one.name, condition, scale, rows, is_baseline=one.is_baseline))
+            columns.append(mean_column(one.name, label, scale, rows, is_baseline=one.is_baseline))
         if one not in able:
             notes.append(
                 f"{scale.title}, {condition}: '{one.name}' has a value for {len(values)} of {len(asked)} "

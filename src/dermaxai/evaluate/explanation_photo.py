@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
+from jaxtyping import Bool
 
 from dermaxai import vocabulary
 from dermaxai.encoders.weights import hash_file
@@ -19,7 +20,7 @@ from dermaxai.evaluate.explanation_plan import (
     contestants_of,
     metrics_of,
 )
-from dermaxai.evaluate.items import Item
+from dermaxai.evaluate.items import Item, MaskOrigin
 from dermaxai.evaluate.known_concepts import ConceptSet, known_truth
 from dermaxai.evaluate.masks import read_mask
 from dermaxai.explain.base import Explained, text_directions
@@ -28,7 +29,7 @@ from dermaxai.explain.splice import Splice
 from dermaxai.measure.maps.base import AbstractMapMetric, Subject
 from dermaxai.provenance import kept_warnings, repeatable
 from dermaxai.questions import measure_words
-from dermaxai.types import Encoded, HeatMap, Target
+from dermaxai.types import Encoded, HeatMap, SkinImage, Target
 
 if TYPE_CHECKING:
     from dermaxai.pipeline import Model
@@ -48,10 +49,13 @@ class Asked:
 
 
 @dataclass(frozen=True, slots=True, eq=False)
-class _Photo:
-    """What is known of the photo at hand."""
+class Photo:
+    """A photo with what it is asked."""
 
     model: Explained
+    image: SkinImage
+    mask: Bool[np.ndarray, "height width"] | None
+    outline: MaskOrigin
     encoded: Encoded
     asked: list[Asked]
     truth: dict[str, float]
@@ -68,25 +72,21 @@ def measure_photo(model: Model, item: Item, plan: ExplanationPlan, concepts: Con
     begun = time.perf_counter()
     contestants = contestants_of(plan)
     with kept_warnings() as noted, repeatable(model.settings):
-        image = model.read(item.path)
-        mask, origin = read_mask(item, image, measured=plan.measured_masks)
-        encoded = model.encoder.encode([image])[0]
-        asked = "concept" in plan.questions
-        truth = known_truth(item, image, mask, concepts) if asked else {}
-        photo = _photo(model, encoded, item, plan, concepts, truth)
-        maps, refused = _ask_all(photo, contestants)
+        photo = ask_photo(model, item, plan, concepts)
+        maps, refused = answer_all(photo, contestants)
         methods = {(one.method.name, one.method.variant): one.method for one in contestants}
         rivals = _rivals(photo)
         subject = Subject(
-            photo.model, encoded, image, plan.protocol, methods, mask, artefacts=None, rivals=rivals
-        )
+            photo.model, photo.encoded, photo.image, plan.protocol, methods, photo.mask,
+            artefacts=None, rivals=rivals,
+        )  # fmt: skip
         values, failed = _measure(subject, maps, metrics_of(plan), len(photo.asked))
         detected = _detect(photo, contestants, refused) if photo.truth else {}
     return {
         "questions": [[one.condition, one.target.kind, one.target.text] for one in photo.asked],
         "values": values,
         "maps": sum(heat is not None for row in maps.values() for heat in row),
-        "outline": origin,
+        "outline": photo.outline,
         "outline sha256": outline_hash(item),
         "concepts": detected,
         "truth": photo.truth,
@@ -101,14 +101,11 @@ def outline_hash(item: Item) -> str:
     return hash_file(item.mask) if item.mask is not None else ""
 
 
-def _photo(
-    model: Model,
-    encoded: Encoded,
-    item: Item,
-    plan: ExplanationPlan,
-    concepts: ConceptSet,
-    truth: dict[str, float],
-) -> _Photo:
+def ask_photo(model: Model, item: Item, plan: ExplanationPlan, concepts: ConceptSet) -> Photo:
+    """Read, encode and describe a photo, and think of the plan's questions. Raises: DermaXAIError."""
+    image = model.read(item.path)
+    mask, outline = read_mask(item, image, measured=plan.measured_masks)
+    encoded = model.encoder.encode([image])[0]
     caption = None
     if "word" in plan.questions and model.captioner is not None:
         caption = model.captioner.describe(encoded, "en", beams=model.settings.beams)[0]
@@ -122,10 +119,10 @@ def _photo(
     if "query" in plan.questions:
         asked += [Asked("query", one) for one in _queries(item, plan)]
     if "concept" not in plan.questions:
-        return _Photo(explained, encoded, asked, {}, {})
-    texts = concepts.names
+        return Photo(explained, image, mask, outline, encoded, asked, {}, {})
+    truth, texts = known_truth(item, image, mask, concepts), concepts.names
     asked += [Asked("concept", Target("concept", texts[name])) for name, value in truth.items() if value == 1]
-    return _Photo(explained, encoded, asked, truth, texts)
+    return Photo(explained, image, mask, outline, encoded, asked, truth, texts)
 
 
 def _queries(item: Item, plan: ExplanationPlan) -> list[Target]:
@@ -142,7 +139,7 @@ Rows = dict[str, list[HeatMap | None]]
 """The maps of each contestant, one per question; None where it gives none."""
 
 
-def _ask_all(photo: _Photo, contestants: Sequence[Contestant]) -> tuple[Rows, dict[str, str]]:
+def answer_all(photo: Photo, contestants: Sequence[Contestant]) -> tuple[Rows, dict[str, str]]:
     """Maps, and why a contestant gave none to a question that it answers in principle."""
     maps: Rows = {}
     refused: dict[str, str] = {}
@@ -154,7 +151,7 @@ def _ask_all(photo: _Photo, contestants: Sequence[Contestant]) -> tuple[Rows, di
 
 
 def _answers(
-    photo: _Photo, one: Contestant, targets: list[Target], refused: dict[str, str]
+    photo: Photo, one: Contestant, targets: list[Target], refused: dict[str, str]
 ) -> dict[Target, HeatMap]:
     """Together; one by one where that is refused, so that the question at fault is found."""
     try:
@@ -168,7 +165,7 @@ def _answers(
     return dict(zip(targets, found, strict=True))
 
 
-def _rivals(photo: _Photo) -> list[Target]:
+def _rivals(photo: Photo) -> list[Target]:
     """Concepts that are known not to be true of the photo; words and queries get those of the metric."""
     false = [name for name, value in photo.truth.items() if value == 0]
     return [Target("concept", photo.texts[name]) for name in false[:RIVALS]]
@@ -221,7 +218,7 @@ def _measure_all(
 
 
 def _detect(
-    photo: _Photo, contestants: Sequence[Contestant], refused: dict[str, str]
+    photo: Photo, contestants: Sequence[Contestant], refused: dict[str, str]
 ) -> dict[str, dict[str, float]]:
     """How much of each concept a contestant finds, whether or not it is there.
 
@@ -247,7 +244,7 @@ def _detect(
 
 
 def _weights(
-    photo: _Photo, one: Contestant, splice: Splice, targets: dict[str, Target], refused: dict[str, str]
+    photo: Photo, one: Contestant, splice: Splice, targets: dict[str, Target], refused: dict[str, str]
 ) -> dict[str, float]:
     """NaN for what is none of the dictionary's concepts, and for all where there is no dictionary."""
     try:

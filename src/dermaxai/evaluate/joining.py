@@ -30,6 +30,7 @@ def join_encoders(evaluations: Sequence[Evaluation]) -> list[Evaluation]:
         tuple(dict.fromkeys(note for one in some for note in one.notes)),
         tuple(curve for one in some for curve in one.curves),
         {row: paths for one in some for row, paths in one.pictures.items()},
+        {row: texts for one in some for row, texts in one.texts.items()},
     )
     others = [one for place, one in enumerate(evaluations) if place not in places[1:]]
     return [joined if one is some[0] else one for one in others]

@@ -89,7 +89,7 @@ def _sanity() -> Iterator[Listed]:
     for name, rule in RULES.items():
         better: Better = "lower" if rule.is_upper else "higher"
         title = f"{name.replace('_', ' ').capitalize()}, passed {'below' if rule.is_upper else 'above'}"
-        scale = Scale(name, f"{title} {rule.limit:g}", better, rule.unit, low=-1.0)
+        scale = Scale(name, f"{title} {rule.limit:g}", better, rule.unit, rule.low, rule.high)
         yield Listed("sanity", name, scale, rule.about)
 
 

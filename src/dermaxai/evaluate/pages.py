@@ -17,7 +17,7 @@ from PIL import Image
 from dermaxai.cases import find_place
 from dermaxai.errors import DermaXAIError
 from dermaxai.evaluate.groups import UNKNOWN, age_band, name_group
-from dermaxai.evaluate.items import Evaluation, Item
+from dermaxai.evaluate.items import Evaluation, Item, Progress
 from dermaxai.evaluate.layout import ARROWS
 from dermaxai.evaluate.naming import Namer, key_of
 from dermaxai.evaluate.rounding import decimals, show
@@ -35,6 +35,8 @@ QUALITY = 85
 class Drawing:
     """A picture made for the page of a photo, such as a map over it."""
 
+    heading: str
+    """Of the row that it stands in, with those that have the same; '': the row of the photo."""
     caption: str
     pixels: UInt8[np.ndarray, "height width 3"]
 
@@ -55,7 +57,9 @@ class PageOptions:
     reports: Path | None = None
     """Folder of cases that `dermaxai explain` wrote; pages link to those that are there."""
     draw: Callable[[Item], Sequence[Drawing]] | None = None
-    """Draws what the page of a photo shows beside it; asked only with `photos`, of photos that have a page."""
+    """Draws what the page of a photo shows beside it; asked with `photos` only."""
+    tell: Progress | None = None
+    """Hears how many pages, and figures where they are drawn before, are done."""
 
 
 USUAL = PageOptions()
@@ -118,8 +122,10 @@ class _Writer:
                 left_out = self._left_out(board)
                 told = {"title": board.title, "sections": sections, "left_out": left_out}
                 yield self._put(name, "list", told)
-        for item in list(self._shown.values()):
+        for done, item in enumerate(list(self._shown.values()), 1):
             yield self._put(f"items/{key_of(item.id)}.html", "item", self._item(item, boards))
+            if self._options.tell:
+                self._options.tell("pages of photos", done, len(self._shown))
         yield from (self._folder / name for name in dict.fromkeys(self._photos.values()) if name)
         yield self._put("index.html", "index", {"pages": pages})
 
@@ -179,25 +185,28 @@ class _Writer:
         evaluations = list({id(board.evaluation): board.evaluation for board in boards}.values())
         more = [path for one in evaluations for path in one.pictures.get(item.id, ())]
         copies = [(self._photo(path), "") for path in dict.fromkeys((item.path, *more))]
-        pictures = [*copies, *self._drawings(item)]
         return {
             "name": item.id,
             "facts": _facts(item),
             "texts": list(dict.fromkeys(pair for one in evaluations for pair in one.texts.get(item.id, ()))),
-            "pictures": [(place, caption) for place, caption in pictures if place],
+            "rows": self._drawings(item, [copy for copy in copies if copy[0]]),
             "report": self._report(item),
             "tables": [table for board in boards if (table := _table(board, item.id))],
         }
 
-    def _drawings(self, item: Item) -> Iterator[tuple[str, str]]:
-        """Where each drawing lies, and what it shows. None of a photo that cannot be read."""
-        if self._options.draw is None or not self._photo(item.path):
-            return
-        for number, one in enumerate(self._options.draw(item), 1):
-            name = f"photos/{key_of(item.id)}-{number:02d}.jpg"
-            _save(one.pixels, self._folder / name)
-            self._photos[name] = name
-            yield name, one.caption
+    def _drawings(self, item: Item, copies: list[tuple[str, str]]) -> list[tuple[str, list[tuple[str, str]]]]:
+        """Copies and, row by row, where each drawing lies, and what it shows.
+
+        There is no drawing of a photo that cannot be read.
+        """
+        rows = {"": copies}
+        if self._options.draw is not None and self._photo(item.path):
+            for number, one in enumerate(self._options.draw(item), 1):
+                name = f"photos/{key_of(item.id)}-{number:02d}.jpg"
+                _save(one.pixels, self._folder / name)
+                self._photos[name] = name
+                rows.setdefault(one.heading, []).append((name, one.caption))
+        return list(rows.items())
 
     def _report(self, item: Item) -> str:
         """The way from an item's page to the report of its case; '' where there is none."""

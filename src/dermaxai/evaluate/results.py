@@ -92,7 +92,9 @@ def write_results(
     """
     check_properties(by)
     if not any(one.columns for one in evaluations):
-        raise UsageError("Nothing was measured, so there are no results.", hint="Choose metrics and photos.")
+        notes = " ".join(dict.fromkeys(note for one in evaluations for note in one.notes))
+        hint = notes or "Choose metrics and photos."
+        raise UsageError("Nothing was measured, so there are no results.", hint=hint)
     evaluations = join_encoders(evaluations)
     summary = summarise(evaluations, by, seed)
     texts = {
@@ -101,7 +103,7 @@ def write_results(
         "baselines.csv": tables.baselines_csv(summary),
         "comparisons.csv": tables.comparisons_csv(summary),
         "gaps.csv": tables.gaps_csv(summary),
-        "table.md": tables.table_md(summary),
+        "table.md": tables.table_md(summary, evaluations),
         "comparisons.md": tables.comparisons_md(summary),
         "table.tex": table_tex(summary),
     }
@@ -113,7 +115,7 @@ def write_results(
             _replace(folder / name, text)
         written = [folder / name for name in texts]
         if figures:
-            written += draw_figures(summary, evaluations, folder / "figures")
+            written += draw_figures(summary, evaluations, folder / "figures", pages.tell if pages else None)
         if pages is not None:
             written += write_pages(summary.evaluations, evaluations, folder / "cases", pages)
         files = tuple(path.relative_to(folder) for path in written)

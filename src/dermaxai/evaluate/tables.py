@@ -19,7 +19,8 @@ MOST_PAIRS = 30
 LEGEND = (
     "95 % bootstrap intervals, clusters of photos drawn together. ↑ higher is better, ↓ lower is better. "
     "**Bold**: best, and better than the second and the best baseline with p < 0.05 after Holm. "
-    f"*Italic*: baseline. †: fewer than {FEW} photos, nothing is concluded."
+    f"*Italic*: baseline. †: fewer than {FEW} photos, nothing is concluded. "
+    "An interval without width: all photos have the same value, which is no certainty about others."
 )
 
 TABLE = (
@@ -139,8 +140,8 @@ def _plain(value: object) -> object:
     return value
 
 
-def table_md(summary: Summary) -> str:
-    """All tables, and the widest gaps between groups."""
+def table_md(summary: Summary, evaluations: Sequence[Evaluation] = ()) -> str:
+    """All tables, the widest gaps between groups, and what a reader must know of the evaluations."""
     parts = [f"# Results\n\n{LEGEND}\n"]
     for grid in lay_out(summary):
         rows = [_head(grid), *(_row(grid, line) for line in grid.lines)]
@@ -149,6 +150,11 @@ def table_md(summary: Summary) -> str:
         rows = [("contestant", "metric", "by", "largest", "smallest", "gap"), *map(_gap_row, summary.gaps)]
         told = f"Largest minus smallest value among groups of {FEW} photos or more; chosen after looking."
         parts.append(f"## Gaps between groups\n\n{told}\n\n{_md(rows)}")
+    for label, one in zip(summary.evaluations, evaluations, strict=False):
+        notes = "".join(f"- {escape(' '.join(note.split()))}\n" for note in one.notes)
+        title = "Notes" if len(evaluations) == 1 else f"Notes on {label}"
+        command = f"```\n{one.command}\n```\n"
+        parts.append("\n\n".join(filter(None, (f"## {title}", notes.rstrip(), command))))
     return "\n".join(parts)
 
 

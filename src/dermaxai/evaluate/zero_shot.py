@@ -24,6 +24,8 @@ if TYPE_CHECKING:
 
 MAJORITY = "majority class"
 """The baseline that always says the most frequent class of the photos it is judged on."""
+RARE = 10
+"""Photos of a class below which a reader is told."""
 
 
 def prompts_of(encoder: AbstractEncoder) -> tuple[str, ...]:
@@ -73,6 +75,18 @@ def majority(found: Classified) -> Classified:
     scores = np.zeros(found.scores.shape)
     scores[:, most] = 1.0
     return Classified(found.rows, scores, found.labels, found.classes)
+
+
+def rare_classes(condition: str, found: Classified) -> list[str]:
+    """A sentence on the classes that few photos are of: means over classes hang on them. None without any."""
+    counts = [(name, int((found.labels == number).sum())) for number, name in enumerate(found.classes)]
+    rare = ", ".join(f"{name.replace('_', ' ')} {count}" for name, count in counts if count < RARE)
+    if not rare:
+        return []
+    return [
+        f"{condition}: classes with fewer than {RARE} photos, on which means over classes hang as much as on "
+        f"the others: {rare}."
+    ]
 
 
 @dataclass(frozen=True, slots=True)

@@ -17,15 +17,23 @@ from dermaxai.explain.base import AbstractMethod, Explained
 from dermaxai.measure.maps import MAP_METRICS
 from dermaxai.measure.maps.base import AbstractMapMetric, Protocol, Subject
 from dermaxai.measure.maps.deletion import Curves, curves_of, random_aucs
-from dermaxai.measure.sanity import Check, check_maps
+from dermaxai.measure.sanity import Check, Tell, check_maps
 from dermaxai.scores import JUDGED, map_names, replace_scores
 from dermaxai.types import Case, Encoded, HeatMap, Score, Verdict
 
 Found = TypeVar("Found")
 QUICK = Protocol(steps=10, random_maps=20)
 """While explaining: half the steps."""
+ENOUGH = 20
+"""Random maps below which none is 'yes': of fewer, many a random map would be better than 97.5 %."""
 TIE_SEEDS = 5
 """Orders in which the equal patches of a map with ties are taken."""
+SLOW = ("score_cam", "convis")
+"""Methods that look at a photo hundreds of times; checking them takes minutes."""
+ALL = "all"
+"""In the place of a method: every one of the case, the slow ones too."""
+ROUNDING = 1e-5
+"""Of the largest random value: what lies nearer to a limit is on it, since passes of other sizes round so."""
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -147,15 +155,19 @@ def has_ties(heat: HeatMap) -> bool:
 def judge(metric: str, values: Sequence[float], random: Float[np.ndarray, "random"]) -> Score:
     """A map's values, one per order of its ties, beside those of random maps of the same question.
 
-    'yes': better than 97.5 % of them; 'no': not better than their median; 'undecided' between, and '' where
-    nothing is defined. The interval is the smallest and largest over the orders.
+    'yes': better than 97.5 % of them, where there are `ENOUGH`; 'no': not better than their median by more
+    than `ROUNDING`; 'undecided' between, and '' where nothing is defined. The interval is the smallest and
+    largest over the orders.
     """
     better = MAP_METRICS.load(metric).scale.better
     value = float(np.mean(values))
     if np.isnan(value) or np.isnan(random).any():
         return Score(metric, float("nan"), float("nan"), float("nan"), len(values), "")
     low, middle, high = (float(one) for one in np.percentile(random, [2.5, 50, 97.5]))
-    beats, beyond = (value > high, value > middle) if better == "higher" else (value < low, value < middle)
+    least = ROUNDING * float(np.abs(random).max())
+    gains = (value - high, value - middle) if better == "higher" else (low - value, middle - value)
+    beats, beyond = (gain > least for gain in gains)
+    beats = beats and random.size >= ENOUGH
     verdict: Verdict = "yes" if beats else "undecided" if beyond else "no"
     numbers = value, float(np.min(values)), float(np.max(values)), len(values)
     return Score(metric, *numbers, "", float(np.mean(random)), low, high, verdict)
@@ -177,25 +189,41 @@ def makers_of(maps: Sequence[HeatMap]) -> dict[tuple[str, str], AbstractMethod]:
 
 
 def check_case(
-    model: Explained, encoded: Encoded, case: Case, methods: Sequence[str] = (), seed: int = 0
+    model: Explained,
+    encoded: Encoded,
+    case: Case,
+    methods: Sequence[str] = (),
+    seed: int = 0,
+    tell: Tell | None = None,
 ) -> list[Check]:
     """The checks of `measure.sanity` for the methods of a case, or for some of them by name.
 
-    A method may be named 'name:variant', with the variant as its maps have it.
+    A method may be named 'name:variant', with the variant as its maps have it; 'all' stands for every one.
+    Where none is named, those of `left_out` are. `tell`: told before each check.
     Raises: UsageError for a method without maps in the case.
     """
     makers = makers_of(case.maps)
     known = [heat for heat in case.maps if (heat.method, heat.variant) in makers]
     held = {name for heat in known for name in (heat.method, f"{heat.method}:{heat.variant}")}
-    if missing := [name for name in methods if name not in held]:
+    if missing := [name for name in methods if name not in held | {ALL}]:
         raise UsageError(
             f"The case has no map of '{missing[0]}' that could be checked.",
             hint=f"Its methods: {', '.join(dict.fromkeys(heat.method for heat in known)) or 'none'}.",
         )
+    slow = left_out(case, methods)
     asked = [
-        heat for heat in known if not methods or {heat.method, f"{heat.method}:{heat.variant}"} & set(methods)
+        heat
+        for heat in known
+        if heat.method not in slow
+        and (not methods or {ALL, heat.method, f"{heat.method}:{heat.variant}"} & set(methods))
     ]
-    return check_maps(Subject(model, encoded, case.image, Protocol(seed=seed), makers), asked)
+    return check_maps(Subject(model, encoded, case.image, Protocol(seed=seed), makers), asked, tell)
+
+
+def left_out(case: Case, methods: Sequence[str] = ()) -> list[str]:
+    """The methods that `check_case` does not check unless they or 'all' are named: `SLOW` beside others."""
+    held = {method for method, _ in makers_of(case.maps)}
+    return [] if methods or held <= set(SLOW) else [name for name in SLOW if name in held]
 
 
 def with_checks(case: Case, checks: Sequence[Check]) -> Case:

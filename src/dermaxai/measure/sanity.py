@@ -21,6 +21,8 @@ from dermaxai.measure.randomising import encode_again, encode_pixels, with_rando
 from dermaxai.types import Encoded, HeatMap, Score, Verdict
 
 Outcome = Literal["passed", "failed", "undecided"]
+Tell = Callable[[str, int, int], None]
+"""Told before each check: which one of which method, how many are done, how many there are."""
 VERDICTS: Mapping[Outcome, Verdict] = {"passed": "yes", "failed": "no", "undecided": "undecided"}
 FEWEST = 3
 """Maps below which nothing is decided."""
@@ -41,6 +43,9 @@ class Rule:
     unit: str
     about: str
     """What it means when the check fails, in one sentence."""
+    low: float = -1.0
+    """The smallest value there can be."""
+    high: float = 1.0
 
 
 RULES: Mapping[str, Rule] = {
@@ -50,6 +55,7 @@ RULES: Mapping[str, Rule] = {
         "rank correlation",
         "A model that has learned nothing gives much the same map, so the map shows the photo or the "
         "architecture and not what was learned.",
+        low=0.0,
     ),
     "wrong_question": Rule(
         0.5,
@@ -78,6 +84,8 @@ RULES: Mapping[str, Rule] = {
         "share of evidence",
         "A photo of nothing but plain skin speaks for the words of the caption too, so they do not rest on "
         "the lesion.",
+        low=0.0,
+        high=np.inf,
     ),
 }
 """The limits, none of them fitted to a model. 0.2: rank correlations below are called negligible. 0.5: two
@@ -114,7 +122,7 @@ class Check:
         return Score(f"sanity_{self.name}", *numbers, self.method, self.limit, verdict=VERDICTS[self.verdict])
 
 
-def check_maps(subject: Subject, maps: Sequence[HeatMap]) -> list[Check]:
+def check_maps(subject: Subject, maps: Sequence[HeatMap], tell: Tell | None = None) -> list[Check]:
     """Every check of every method that made one of `maps`, then that of the words of the caption.
 
     The subject must hold the methods of the maps. The models are left as they were, bit for bit. Where a
@@ -126,11 +134,13 @@ def check_maps(subject: Subject, maps: Sequence[HeatMap]) -> list[Check]:
         "blank_photo": likeness_of_blank,
         "mirrored_photo": likeness_of_mirrored,
     }
-    found = []
+    found: list[Check] = []
     names = _names(maps)
     for (method, variant), name in names.items():
         own = [heat for heat in maps if (heat.method, heat.variant) == (method, variant)]
         for check, look in looks.items():
+            if tell:
+                tell(f"{name}: {check}", len(found), len(names) * len(looks))
             try:
                 values = estimate(mean_parts(look(subject, own)), MEAN)
             except UsageError as error:

@@ -115,11 +115,11 @@ function scoresOf(viewer, map) {
   });
 }
 
-/** What deletion and insertion say together: a verdict where they agree, or "" for an unmeasured map. */
+/** What deletion and insertion say together: a verdict where they agree, or "" unless both were measured. */
 export function verdict(viewer, map) {
-  const found = new Set(map ? scoresOf(viewer, map).filter(({ metric }) => JUDGED.includes(metric)).map((score) => score.verdict) : []);
-  found.delete("");
-  return found.size > 1 ? "undecided" : [...found][0] ?? "";
+  const told = (map ? scoresOf(viewer, map) : []).filter(({ metric, verdict }) => JUDGED.includes(metric) && verdict).map((score) => score.verdict);
+  if (told.length < JUDGED.length) return "";
+  return new Set(told).size > 1 ? "undecided" : told[0];
 }
 
 /** Whether a map can be trusted: its value on the range of random maps, and the verdict in words. */
