@@ -146,6 +146,18 @@ def test_what_is_not_defined_is_left_out_and_said(case, parts):
     assert "Deletion is not defined" in said.notes[0]
 
 
+def test_maps_of_another_grid_are_left_out_and_said(case, parts):
+    heat = case.maps[0]
+    other = dataclasses.replace(heat, values=np.ones((3, 5), np.float32), target=Target("query", "elsewhere"))
+    mixed = dataclasses.replace(case, maps=(*case.maps, other))
+    found = measure_case(*parts, mixed, protocol=PROTOCOL)
+    assert {score.of for score in found.scores} == {
+        score.of for score in measure_case(*parts, case, protocol=PROTOCOL).scores
+    }
+    assert any("elsewhere" in note and "another encoder" in note for note in found.notes)
+    assert check_case(*parts, mixed, ["evidence"]) == check_case(*parts, case, ["evidence"])
+
+
 def test_a_metric_that_needs_what_is_not_there_is_said_once(case, parts):
     found = measure_case(*parts, case, ["energy", "sparseness"], PROTOCOL)
     assert {score.metric for score in found.scores} == {"sparseness"}

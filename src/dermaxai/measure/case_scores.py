@@ -16,6 +16,7 @@ from dermaxai.explain.agreement import SPREAD
 from dermaxai.explain.base import AbstractMethod, Explained
 from dermaxai.measure.maps import MAP_METRICS
 from dermaxai.measure.maps.base import AbstractMapMetric, Protocol, Subject
+from dermaxai.measure.maps.checked import fits
 from dermaxai.measure.maps.deletion import Curves, curves_of, random_aucs
 from dermaxai.measure.sanity import Check, Tell, check_maps
 from dermaxai.scores import JUDGED, map_names, replace_scores
@@ -82,10 +83,14 @@ class _Gathered:
         self.scores: list[Score] = []
         self.notes: list[str] = []
         self.curves: dict[str, Curves] = {}
-        self.maps = {name: heat for name, heat in maps.items() if np.isfinite(heat.values).all()}
-        self.notes += [
-            f"The map '{name}' holds values that are no numbers." for name in maps if name not in self.maps
-        ]
+        self.maps: dict[str, HeatMap] = {}
+        for name, heat in maps.items():
+            if not np.isfinite(heat.values).all():
+                self.notes.append(f"The map '{name}' holds values that are no numbers.")
+            elif not fits(subject, heat):
+                self.notes.append(f"The map '{name}' is of another encoder's patches and was left out.")
+            else:
+                self.maps[name] = heat
 
     def add(self, metrics: Sequence[str]) -> None:
         """Measure all maps; one by one where that fails, so that the map at fault is found."""
@@ -211,13 +216,15 @@ def check_case(
             hint=f"Its methods: {', '.join(dict.fromkeys(heat.method for heat in known)) or 'none'}.",
         )
     slow = left_out(case, methods)
+    subject = Subject(model, encoded, case.image, Protocol(seed=seed), makers)
     asked = [
         heat
         for heat in known
         if heat.method not in slow
+        and fits(subject, heat)
         and (not methods or {ALL, heat.method, f"{heat.method}:{heat.variant}"} & set(methods))
     ]
-    return check_maps(Subject(model, encoded, case.image, Protocol(seed=seed), makers), asked, tell)
+    return check_maps(subject, asked, tell)
 
 
 def left_out(case: Case, methods: Sequence[str] = ()) -> list[str]:

@@ -11,6 +11,12 @@ from dermaxai.measure.maps.base import Subject
 from dermaxai.types import HeatMap
 
 
+def fits(subject: Subject, heat: HeatMap) -> bool:
+    """Whether a map has the grid and the place in the photo that the encoder has."""
+    encoded = subject.encoded
+    return heat.values.shape == encoded.grid and heat.placement == encoded.placement
+
+
 def check_measurable(subject: Subject, maps: Sequence[HeatMap]) -> None:
     """Refuse maps that no metric can be told of.
 
@@ -19,7 +25,7 @@ def check_measurable(subject: Subject, maps: Sequence[HeatMap]) -> None:
     """
     encoded = subject.encoded
     for heat in maps:
-        if heat.values.shape != encoded.grid or heat.placement != encoded.placement:
+        if not fits(subject, heat):
             raise ShapeError(
                 f"The map '{heat.method}' of '{heat.target.text}' has {heat.values.shape} cells in "
                 f"{heat.placement}; the photo was encoded as {encoded.grid} in {encoded.placement}.",
