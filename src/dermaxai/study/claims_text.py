@@ -141,7 +141,12 @@ def _compared(one: Comparison) -> list[str]:
     if found.p != found.p:
         return ["–", "–", "–", one.verdict]
     interval = f"{found.value:+.3f} ({found.low:+.3f} to {found.high:+.3f})"
-    return [interval, f"{found.p:.4f}", f"{one.adjusted:.4f}", one.verdict]
+    return [interval, _shown(found.p), _shown(one.adjusted), one.verdict]
+
+
+def _shown(p: float) -> str:
+    """A p value; no share of resamples is 0."""
+    return "< 0.0001" if p < 0.0001 else f"{p:.4f}"
 
 
 def _row(cells: Sequence[str]) -> str:
