@@ -28,6 +28,8 @@ ACROSS = 3
 """Panels beside each other."""
 LONGEST = 30
 """Signs of a name on an axis."""
+LONGEST_TITLE = 28
+"""Signs of a panel's title on one line."""
 ARROWS = {"higher": "higher is better →", "lower": "← lower is better", "neither": ""}
 
 
@@ -163,7 +165,7 @@ def draw_wins(pairs: Sequence[Comparison], title: str) -> Figure:
         axes.set_xticks(range(len(columns)), short, rotation=90)
         _rows(axes, short[: len(own)], told=place % across == 0)
         axes.set_aspect("equal")
-        axes.set_title(scale.title, fontsize=9, color=INK, loc="left")
+        axes.set_title(_above(scale.title), fontsize=9, color=INK, loc="left")
         axes.spines[["left", "bottom"]].set_visible(False)
     note = "+ the row beats the column, − the column beats the row: p < 0.05 after Holm; pale: undecided"
     _note(figure, f"{note} or n < {FEW}.")
@@ -242,7 +244,7 @@ def _head(axes: Axes, scale: Scale, cells: Sequence[Cell], *, counted: bool = Tr
     """Title, unit, direction, how many photos."""
     counts = sorted({cell.estimate.n for cell in cells})
     n = "" if not counts else f"{counts[0]}" if len(counts) == 1 else f"{counts[0]}–{counts[-1]}"
-    axes.set_title(scale.title, fontsize=9, color=INK, loc="left")
+    axes.set_title(_above(scale.title), fontsize=9, color=INK, loc="left")
     told = ", ".join(filter(None, (ARROWS[scale.better], f"n = {n}" if counted and n else "")))
     axes.set_xlabel("\n".join(filter(None, (scale.unit, told))), fontsize=7, color=MUTED)
     axes.grid(axis="x", color=LINE, linewidth=0.6)
@@ -267,6 +269,11 @@ def _series_legend(figure: Figure, names: Sequence[str], baseline: bool, note: s
             alignment="left",
         )  # fmt: skip
         legend.get_title().set_color(MUTED)
+
+
+def _above(title: str) -> str:
+    """A title that stays above its own panel."""
+    return textwrap.fill(title, LONGEST_TITLE)
 
 
 def _note(figure: Figure, text: str) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from itertools import groupby
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -28,18 +29,24 @@ def draw_claim(tested: Tested, folder: Path) -> list[Path]:
 
     rows = [list(group) for _, group in groupby(tested.cells, lambda cell: (cell.where, cell.question))]
     width = max(len(row) for row in rows)
-    height = max(len(cell.standings) for cell in tested.cells) * PANEL[1] + 0.95
+    height = max(len(contestants_of(row)) for row in rows) * PANEL[1] + 0.95
     with rc_context({"svg.hashsalt": tested.claim.name, "font.size": 8, "svg.fonttype": "path"}):
         figure = Figure(figsize=(PANEL[0] * width + 1.6, height * len(rows)), layout="constrained")
         axes = figure.subplots(len(rows), width, squeeze=False)
         for line, row in enumerate(rows):
+            contestants = contestants_of(row)
             for place in range(width):
                 panel = axes[line][place]
                 if place < len(row):
-                    _draw_cell(panel, row[place], names=place == 0)
+                    _draw_cell(panel, row[place], contestants, names=place == 0)
                 else:
                     panel.set_axis_off()
         return [_save(figure, folder / f"{tested.claim.name}.{kind}") for kind in FORMATS]
+
+
+def contestants_of(row: Sequence[Cell]) -> tuple[str, ...]:
+    """Who has a line of their own in every panel of a row, whoever is measured in each of them."""
+    return tuple(dict.fromkeys(one.contestant for cell in row for one in cell.standings))
 
 
 def _save(figure: object, path: Path) -> Path:
@@ -50,14 +57,13 @@ def _save(figure: object, path: Path) -> Path:
     return path
 
 
-def _draw_cell(panel: Axes, cell: Cell, *, names: bool) -> None:
-    for place, one in enumerate(cell.standings):
-        _draw_standing(panel, -place, one)
+def _draw_cell(panel: Axes, cell: Cell, contestants: Sequence[str], *, names: bool) -> None:
+    for one in cell.standings:
+        _draw_standing(panel, -contestants.index(one.contestant), one)
     panel.set_yticks(
-        [-place for place in range(len(cell.standings))],
-        [one.contestant for one in cell.standings] if names else ["" for _ in cell.standings],
+        [-place for place in range(len(contestants))], [name if names else "" for name in contestants]
     )
-    panel.set_ylim(-len(cell.standings) + 0.4, 0.6)
+    panel.set_ylim(-len(contestants) + 0.4, 0.6)
     panel.tick_params(length=0, axis="y")
     panel.grid(axis="x", color="#e4e7eb", linewidth=0.6)
     panel.set_axisbelow(True)
