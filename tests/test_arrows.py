@@ -27,7 +27,7 @@ CASES = GROUND | {"cases"}
 OUTPUTS = CASES | {"i18n", "overlay", "figures", "viewer", "report"}
 WHOLE = ASSEMBLING | OUTPUTS | {"pipeline", "phantom"}
 LEARNING = WHOLE | {"data", "features"}
-STORING = OUTPUTS | {"store"}
+STORING = OUTPUTS | {"store", "images", "colour", "metadata"}
 EVERYTHING = None
 """For the top: it may import any room, and nobody imports it."""
 
@@ -69,8 +69,10 @@ MAY = {
     "viewer": CASES | {"overlay", "i18n"},
     "figures": CASES | {"overlay", "i18n"},
     "report": OUTPUTS - {"report"},
-    "store": OUTPUTS,
-    "jobs": STORING,
+    "store": STORING - {"store"},
+    "jobs": STORING | WHOLE,
+    "reading": STORING,
+    "client": GROUND,
     "__init__": WHOLE,
     "__main__": EVERYTHING,
     "commands": EVERYTHING,

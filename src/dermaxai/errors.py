@@ -4,7 +4,22 @@ DermaXAIError                  exit code 1
 ├── UsageError                 2   the request cannot be fulfilled as written
 │   ├── UnknownName                a name that no table knows
 │   ├── SettingError               a setting outside its range
-│   └── NotSupported               this encoder, method or language cannot answer this question
+│   ├── NotSupported               this encoder, method or language cannot answer this question
+│   ├── NotFound                   no such case, job, reader or page
+│   └── Conflict                   what is asked does not fit what is there by now
+├── AccessError                1   who asks may not
+│   ├── NotSignedIn                no token, or one that is unknown, expired or revoked
+│   ├── NotAllowed                 this role, this origin or this reader may not do that
+│   └── ReadingFirst               blind reading: own reading first, then the machine's
+├── TooMuch                    1   more than this server takes at once
+│   ├── QueueFull                  too many photos are waiting
+│   ├── TooFast                    too many requests from one place
+│   └── RequestTooLarge            more bytes than a request may have
+├── StoreError                 1   database or folder of cases
+│   ├── StoreFull                  no space left
+│   ├── StoreReadOnly              nothing may be written there
+│   ├── StoreOutdated              of another version of the tables
+│   └── StoreUnreachable           no such database, or it does not answer
 ├── ImageError                 1   a file that is not a usable picture
 │   ├── ImageTooLarge              over the limit of bytes or pixels
 │   └── ImageUnreadable            empty, damaged, tiny, or of an unknown format or range of values
@@ -55,6 +70,66 @@ class SettingError(UsageError):
 
 class NotSupported(UsageError):
     """The encoder, method or language at hand cannot answer this question."""
+
+
+class NotFound(UsageError):
+    """No such case, job, reader or page."""
+
+
+class Conflict(UsageError):
+    """What is asked does not fit what is there by now."""
+
+
+class AccessError(DermaXAIError):
+    """Who asks may not."""
+
+
+class NotSignedIn(AccessError):
+    """No token, or one that is unknown, expired or revoked."""
+
+
+class NotAllowed(AccessError):
+    """A role, origin or reader that may not do what it asked for."""
+
+
+class ReadingFirst(AccessError):
+    """Blind reading: own reading first, then the machine's."""
+
+
+class TooMuch(DermaXAIError):
+    """More than this server takes at once."""
+
+
+class QueueFull(TooMuch):
+    """Too many photos are waiting."""
+
+
+class TooFast(TooMuch):
+    """Too many requests from one place."""
+
+
+class RequestTooLarge(TooMuch):
+    """More bytes than a request may have."""
+
+
+class StoreError(DermaXAIError):
+    """Database or folder of cases."""
+
+
+class StoreFull(StoreError):
+    """No space left."""
+
+
+class StoreReadOnly(StoreError):
+    """Nothing may be written there."""
+
+
+class StoreOutdated(StoreError):
+    """Of another version of the tables."""
+
+
+class StoreUnreachable(StoreError):
+    """No such database, or it does not answer."""
 
 
 class ImageError(DermaXAIError):

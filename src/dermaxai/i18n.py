@@ -1,8 +1,9 @@
 """Words of the interface in English and Russian.
 
-One JSON file per language in `locale/`, read alike by Python and by the page: the standard library's gettext
-reads compiled catalogues only, and those would need a build step. A sentence with a number holds its plural
-forms under the categories of the Unicode CLDR: one, other in English; one, few, many in Russian.
+A folder per language in `locale/`, in it a JSON file per room, read alike by Python and by the page: the
+standard library's gettext reads compiled catalogues only, and those would need a build step. A sentence with
+a number holds its plural forms under the categories of the Unicode CLDR: one, other in English; one, few,
+many in Russian.
 """
 
 from __future__ import annotations
@@ -20,6 +21,8 @@ from dermaxai.types import Evidence, Language
 Plural = Literal["one", "few", "many", "other"]
 
 LANGUAGES: tuple[Language, ...] = ("en", "ru")
+ROOMS = ("case", "page", "reading", "errors")
+"""Strings of a case and its report; of the served page; of the reading room; of errors."""
 
 
 class Catalogue:
@@ -85,8 +88,20 @@ def catalogue(language: str) -> Catalogue:
     known = next((entry for entry in LANGUAGES if entry == language), None)
     if known is None:
         raise NotSupported(f"The interface speaks {', '.join(LANGUAGES)}, not '{language}'.")
-    file = resources.files("dermaxai").joinpath(f"locale/{known}.json")
-    return Catalogue(known, json.loads(file.read_text("utf-8")))
+    entries = {key: entry for room in ROOMS for key, entry in _read_room(known, room).items()}
+    return Catalogue(known, entries)
+
+
+def keys_of(room: str) -> tuple[str, ...]:
+    """The keys of one room's strings, in their order; a report needs those of cases only."""
+    return tuple(_read_room("en", room))
+
+
+@functools.cache
+def _read_room(language: Language, room: str) -> dict[str, str | dict[str, str]]:
+    file = resources.files("dermaxai").joinpath(f"locale/{language}/{room}.json")
+    entries: dict[str, str | dict[str, str]] = json.loads(file.read_text("utf-8"))
+    return entries
 
 
 def prior_key(entry: Evidence, place: Literal["word", "figure"] = "word") -> str:

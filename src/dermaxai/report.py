@@ -18,7 +18,7 @@ from uuid import uuid4
 import numpy as np
 from PIL import Image
 
-from dermaxai.i18n import LANGUAGES, Catalogue, catalogue
+from dermaxai.i18n import LANGUAGES, Catalogue, catalogue, keys_of
 from dermaxai.scores import SANITY
 from dermaxai.types import Case, HeatMap, Language, Score, SkinImage
 from dermaxai.viewer import case_to_page
@@ -150,7 +150,7 @@ def _texts(case: Case) -> dict[str, list[Any]]:
     held |= {key for score in case.scores for key in _keys_of(score)}
     for heat in case.maps:
         held |= {f"{kind}.{name}" for kind, name in _names_of(heat)}
-    known = [key for key in catalogue("en").entries if key not in ELSEWHERE]
+    known = [key for key in keys_of("case") if key not in ELSEWHERE]
     keys = [key for key in known if key in held or not key.startswith(NAMES)]
     return {"keys": keys} | {known: [catalogue(known).entries[key] for key in keys] for known in LANGUAGES}
 

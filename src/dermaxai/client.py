@@ -1,0 +1,1 @@
+"""The HTTP API from Python: small, typed, for scripts on this machine or another."""

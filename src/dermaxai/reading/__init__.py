@@ -1,0 +1,1 @@
+"""Readers and their judgements: regions, blind reading, agreement, export."""
