@@ -30,11 +30,15 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-CaseState = Literal["waiting", "ready", "failed"]
+CaseState = Literal["waiting", "ready", "failed", "gone"]
+"""'gone': the case folder is no longer there; what readers said of it is kept."""
 JobState = Literal["waiting", "running", "done", "failed", "cancelled"]
 JobKind = Literal["explain", "methods", "query", "contrast", "concepts", "measure", "sanity"]
 Role = Literal["reader", "admin"]
 Answer = Literal["agree", "wrong_place", "wrong_word"]
+
+NEVER_TWICE = {"sqlite_autoincrement": True}
+"""A number is not given again when its row is deleted: the audit trail goes on speaking of the old one."""
 
 EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 
@@ -42,6 +46,13 @@ EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
 def now() -> datetime:
     """The present moment, UTC, whole microseconds."""
     return datetime.now(UTC)
+
+
+def as_microseconds(time: datetime) -> int:
+    """Whole microseconds since 1970; a time without zone is refused. Raises: ValueError."""
+    if time.tzinfo is None:
+        raise ValueError("a time without zone cannot be stored")
+    return (time - EPOCH) // timedelta(microseconds=1)
 
 
 @final
@@ -53,11 +64,7 @@ class Moment(TypeDecorator[datetime]):
 
     def process_bind_param(self, value: datetime | None, dialect: Dialect) -> int | None:
         """Microseconds; a time without zone is refused. Raises: ValueError."""
-        if value is None:
-            return None
-        if value.tzinfo is None:
-            raise ValueError("a time without zone cannot be stored")
-        return (value - EPOCH) // timedelta(microseconds=1)
+        return None if value is None else as_microseconds(value)
 
     def process_result_value(self, value: int | None, dialect: Dialect) -> datetime | None:
         """The time, in UTC."""
@@ -82,6 +89,7 @@ class Reader(Base):
     """Somebody under a pseudonym; a name that identifies a person has no place here."""
 
     __tablename__ = "readers"
+    __table_args__ = (NEVER_TWICE,)
 
     id: Mapped[int] = mapped_column(primary_key=True)
     pseudonym: Mapped[str] = mapped_column(String(64), unique=True)
@@ -93,6 +101,7 @@ class Token(Base):
     """A key that lets one reader in; only its hash is kept."""
 
     __tablename__ = "tokens"
+    __table_args__ = (NEVER_TWICE,)
 
     id: Mapped[int] = mapped_column(primary_key=True)
     reader_id: Mapped[int] = mapped_column(ForeignKey("readers.id", ondelete="CASCADE"), index=True)
@@ -187,7 +196,7 @@ class Reading(Base):
     """What a reader saw alone, before caption and maps were shown."""
 
     __tablename__ = "readings"
-    __table_args__ = (Index(None, "case_id", "reader_id", unique=True),)
+    __table_args__ = (Index(None, "case_id", "reader_id", unique=True), NEVER_TWICE)
 
     id: Mapped[int] = mapped_column(primary_key=True)
     case_id: Mapped[str] = mapped_column(ForeignKey("cases.id", ondelete="CASCADE"))
@@ -205,7 +214,7 @@ class Feedback(Base):
     """What a reader says of one word and its map; nothing is overwritten, the newest per word counts."""
 
     __tablename__ = "feedback"
-    __table_args__ = (Index(None, "case_id", "reader_id", "word"),)
+    __table_args__ = (Index(None, "case_id", "reader_id", "word"), NEVER_TWICE)
 
     id: Mapped[int] = mapped_column(primary_key=True)
     case_id: Mapped[str] = mapped_column(ForeignKey("cases.id", ondelete="CASCADE"))
@@ -231,7 +240,7 @@ class Job(Base):
     """Something to be done by a worker; every job ends exactly once."""
 
     __tablename__ = "jobs"
-    __table_args__ = (Index(None, "state", "id"),)
+    __table_args__ = (Index(None, "state", "id"), NEVER_TWICE)
 
     id: Mapped[int] = mapped_column(primary_key=True)
     """Order of arrival."""
