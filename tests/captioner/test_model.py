@@ -104,7 +104,7 @@ def test_greedy_equals_transformers_generate(made):
 def _memory(made):
     with torch.inference_mode():
         queries = made.read(torch.stack([photo.patches for photo in PHOTOS]))
-        memory, mask = made._memory(queries, ["en"] * len(PHOTOS))
+        memory, mask = made.memory(queries, ["en"] * len(PHOTOS))
     return memory, torch.ones(memory.shape[:2], dtype=torch.long) if mask is None else mask
 
 

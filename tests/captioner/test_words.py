@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import pytest
 
-from dermaxai.captioner.words import decode, token_spans, word_spans, words_of
+from dermaxai.captioner.words import decode, find_phrase, token_spans, word_spans, words_of
+from dermaxai.errors import UsageError
+from dermaxai.types import Caption, Word
 from tests.captioner import tiny
 
 
@@ -73,3 +75,17 @@ def test_spans_cover_the_text_in_order(tokenizer):
 def test_no_words_in_no_text():
     assert words_of("", (), tiny.fast_tokenizer()) == ()
     assert words_of("", (1,), tiny.fast_tokenizer()) == ()
+
+
+def test_words_in_a_row_are_found():
+    text = "A dark brown lesion. Brown border, dark brown."
+    spans = word_spans(text)
+    words = tuple(Word(text[start:stop], start, stop, (), 0.0) for start, stop in spans)
+    caption = Caption(text, "en", words, (), ())
+    assert find_phrase(caption, "DARK brown") == range(1, 3)
+    assert find_phrase(caption, " lesion ") == range(3, 4)
+    for missing in ("lesion brown", "brown dark", "brown lesion border"):
+        with pytest.raises(UsageError, match="in a row"):
+            find_phrase(caption, missing)
+    with pytest.raises(UsageError, match="no word"):
+        find_phrase(caption, "nevus")

@@ -138,7 +138,7 @@ class Captioner(nn.Module):
         limits = Limits(
             self.prompts.end, self.config.max_tokens, self.prompts.forbidden().to(self.device), allowed
         )
-        with self._still():
+        with self.still():
             queries = self.read(patches)
             captions = self._write(queries, language, limits, beams)
             if allowed is not None:
@@ -147,7 +147,7 @@ class Captioner(nn.Module):
             return one_set_of_facts(self, patches, captions, again)
 
     def _write(self, queries: Tensor, language: Language, limits: Limits, beams: int) -> list[Caption]:
-        memory, mask = self._memory(queries, [language] * len(queries))
+        memory, mask = self.memory(queries, [language] * len(queries))
         start = Start(memory, mask, self.prompts.prefix(language))
         return [self._caption(one, language) for one in self._search(start, limits, beams)]
 
@@ -183,7 +183,7 @@ class Captioner(nn.Module):
             return [retell(one, language) for one in self.score_patches(patches, text, written)]
         ids = self.prompts.pieces(text) if isinstance(text, str) else tuple(text)
         tokens = torch.tensor([ids], device=self.device).expand(len(patches), -1)
-        with self._still():
+        with self.still():
             logits = self.logits(patches, tokens, language)
             values = logits.float().log_softmax(-1).gather(2, tokens[:, :, None])[:, :, 0]
         return [self._caption(Hypothesis(ids, tuple(row)), language) for row in values.tolist()]
@@ -220,7 +220,7 @@ class Captioner(nn.Module):
     ) -> Float[Tensor, "texts length pieces"]:
         """As `logits`, from what `read` gave; differentiable in `queries`."""
         language = written_in(self.config, language)
-        memory, mask = self._memory(queries, [language] * len(queries))
+        memory, mask = self.memory(queries, [language] * len(queries))
         prefix = torch.tensor([self.prompts.prefix(language)], device=token_ids.device)
         inputs = torch.cat([prefix.expand(len(token_ids), -1), token_ids[:, :-1]], 1)
         hidden = self._decode(memory, mask, inputs)
@@ -242,7 +242,7 @@ class Captioner(nn.Module):
         """The training loss: mean cross-entropy per token (nats) over texts, end token included."""
         queries = self.read(patches)
         times = _times(len(queries), len(batch.inputs))
-        memory, mask = self._memory(_spread(queries, times), batch.languages)
+        memory, mask = self.memory(_spread(queries, times), batch.languages)
         counts = batch.labels != IGNORED
         logits = head(self.t5, self._decode(memory, mask, batch.inputs)[counts])
         return nn.functional.cross_entropy(
@@ -264,7 +264,7 @@ class Captioner(nn.Module):
         )
         return cast(Tensor, out.last_hidden_state)
 
-    def _memory(
+    def memory(
         self, queries: Float[Tensor, "rows queries d_model"], languages: Sequence[str]
     ) -> tuple[Float[Tensor, "rows length d_model"], Tensor | None]:
         """What the decoder attends to: prompt and queries, through the T5 encoder unless it is skipped."""
@@ -304,7 +304,7 @@ class Captioner(nn.Module):
         self.config = self.config.with_changes(adapters={**self.config.adapters, name: settings})
 
     @contextmanager
-    def _still(self) -> Iterator[None]:
+    def still(self) -> Iterator[None]:
         """No dropout and no graph, whatever was set."""
         was_training = self.training
         self.eval()

@@ -7,7 +7,8 @@ import re
 from collections.abc import Sequence
 from typing import TYPE_CHECKING
 
-from dermaxai.types import Word
+from dermaxai.errors import UsageError
+from dermaxai.types import Caption, Word
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase
@@ -87,3 +88,20 @@ def _owner(text: str, token: tuple[int, int], spans: Sequence[tuple[int, int]]) 
         if first < stop and start < behind:
             return index
     return None
+
+
+def find_phrase(caption: Caption, text: str) -> range:
+    """Indices of the words that are spelled `text`, case ignored; one, or several in a row.
+
+    Raises: UsageError where the caption has no such words, or has punctuation between them.
+    """
+    wanted = text.casefold().split()
+    if len(wanted) < 2:
+        index = caption.find(text.strip())
+        return range(index, index + 1)
+    for start in range(len(caption.words) - len(wanted) + 1):
+        found = caption.words[start : start + len(wanted)]
+        spelled = caption.text[found[0].start : found[-1].stop].casefold()
+        if [word.text.casefold() for word in found] == wanted == spelled.split():
+            return range(start, start + len(wanted))
+    raise UsageError(f"The caption has no words '{text}' in a row.", hint=f"Its text: {caption.text}")

@@ -1,0 +1,341 @@
+"""What stands on the two pages: chosen, counted and put into words."""
+
+from __future__ import annotations
+
+import math
+import textwrap
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from dermaxai.concepts.tree import read_tree
+from dermaxai.i18n import Catalogue
+from dermaxai.overlay import account_for, summarise
+from dermaxai.pdf.trust import AgreementLine, MethodRow, agreement_line, method_rows, words_check
+from dermaxai.pictures import as_address, draw_small, shrink
+from dermaxai.report import LIMITS
+from dermaxai.scores import JUDGED, scores_by_map, verdict_of
+from dermaxai.types import Caption, Case, HeatMap, Score, SkinImage, Verdict
+
+PHOTO_SIDE, CARD_SIDE = 900, 360
+"""Pixels of the longer side."""
+MARKS: Mapping[Verdict, str] = {"yes": "✓", "no": "✗", "undecided": "?", "": ""}
+RANKS: Mapping[Verdict, int] = {"yes": 0, "undecided": 1, "": 2, "no": 3}
+NAME = 60
+"""Signs of a title."""
+LIKELY = 0.01
+"""Probability from which another word is named."""
+TOGETHER = ("consensus", "spread")
+"""Maps made of the maps of several methods; they are no method's best map."""
+
+
+@dataclass(frozen=True, slots=True)
+class Density:
+    """How much is shown, in numbers of things and of signs."""
+
+    name: str
+    """Of the style."""
+    words: int
+    others: int
+    """Questions beside the words of the caption."""
+    methods: int
+    concepts: int
+    warnings: int
+    readings: int
+    caption: int
+    line: int
+    """Of a warning, a comment, a value of 'How made'."""
+
+
+DENSITIES = (
+    Density("roomy", 20, 5, 8, 8, 6, 6, 2000, 600),
+    Density("close", 21, 7, 12, 8, 5, 5, 2000, 400),
+    Density("tight", 14, 7, 12, 6, 3, 4, 900, 220),
+    Density("least", 7, 0, 12, 4, 2, 2, 500, 110),
+)
+"""Tried in this order until two pages hold it; the last holds any case."""
+
+
+@dataclass(frozen=True, slots=True)
+class Card:
+    """A map over the photo, small, with what is said of it."""
+
+    title: str
+    method: str
+    mark: str
+    note: str
+    rival: str
+    """What else would have been said there, and how likely; '' where nothing is likely enough."""
+    picture: str
+    alt: str
+
+
+@dataclass(frozen=True, slots=True)
+class Piece:
+    """A part of the caption: a word, or what stands between words."""
+
+    text: str
+    style: str = ""
+    """'sure', 'fair' or 'unsure', 'prior' for a word not from the image; '' between words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Bar:
+    """A concept."""
+
+    name: str
+    weight: str
+    width: int
+    """Percent of the longest."""
+    words: str
+
+
+@dataclass(frozen=True, slots=True)
+class Content:
+    """Everything that the template shows, in one language."""
+
+    title: str
+    photo: str
+    captions: list[tuple[str, list[Piece]]]
+    """Language and pieces; the first is the explained one."""
+    outside: str
+    cards: list[Card]
+    others: list[Card]
+    columns: int
+    unmapped: list[str]
+    methods: list[MethodRow]
+    checks: list[tuple[str, str]]
+    """Name and heading of the checks that some method has."""
+    measured: bool
+    words_check: str
+    agreement: AgreementLine | None
+    concepts: list[Bar]
+    warnings: list[str]
+    readings: list[dict[str, str]]
+    made: list[tuple[str, str]]
+    limits: tuple[str, ...]
+    left_out: list[str]
+    alone: bool
+    """Whether there is one method only."""
+    short: str
+    version: str
+
+
+def choose_content(
+    case: Case,
+    densities: tuple[Density, Density],
+    texts: Catalogue,
+    readings: Sequence[Mapping[str, Any]] = (),
+) -> Content:
+    """What is shown of a case on the first and the second page, and what is left out."""
+    front, back = densities
+    best = best_maps(case)
+    words = [pair for pair in best if _is_word(pair[0])]
+    others = [pair for pair in best if not _is_word(pair[0])]
+    shown = _foremost(case, words, front.words)
+    rows, checks = method_rows(case, texts)
+    small = shrink(case.image, CARD_SIDE)
+    left = {
+        "words": len(words) - len(shown),
+        "others": len(others) - front.others,
+        "methods": len(rows) - back.methods,
+        "concepts": len(case.concepts) - front.concepts,
+        "warnings": len(case.warnings) - back.warnings,
+        "readings": len(readings) - back.readings,
+    }
+    return Content(
+        title=texts.text("title"),
+        photo=as_address(shrink(case.image, PHOTO_SIDE).pixels),
+        captions=[(one.language, _pieces(case, one, front.caption)) for one in case.captions],
+        outside=_outside(case, texts),
+        cards=[_card(case, small, *pair, texts) for pair in shown],
+        others=[_card(case, small, *pair, texts) for pair in others[: front.others]],
+        columns=_columns(len(shown)) if front.name == "roomy" else 7,
+        unmapped=list(_unmapped(case, texts)),
+        methods=rows[: back.methods],
+        checks=checks,
+        measured=any(row.better for row in rows),
+        words_check=words_check(case, texts),
+        agreement=agreement_line(case, texts),
+        concepts=_bars(case, texts)[: front.concepts],
+        warnings=[_cut(text, back.line) for text in case.warnings[: back.warnings]],
+        readings=[_reading(row, texts, back.line) for row in readings[: back.readings]],
+        made=[(key, _cut(value, back.line)) for key, value in _made(case, texts) if value],
+        limits=LIMITS,
+        left_out=[texts.count(f"print.left.{name}", number) for name, number in left.items() if number > 0],
+        alone=len(rows) == 1,
+        short=case.image.sha256[:8],
+        version=case.made_by.dermaxai,
+    )
+
+
+def best_maps(case: Case) -> list[tuple[HeatMap, dict[str, Score]]]:
+    """One map per question, with its scores: words of the caption in order, then the other questions.
+
+    Better than random maps comes before undecided, not measured, and no better; among equals the one with the
+    larger gap between insertion and deletion, then the earlier one in the case.
+    """
+    held: dict[Any, list[tuple[HeatMap, dict[str, Score]]]] = {}
+    for heat, scores in zip(case.maps, scores_by_map(case), strict=True):
+        if heat.method not in TOGETHER and np.isfinite(heat.values).all():
+            held.setdefault(heat.target, []).append((heat, scores))
+    best = [
+        min(pairs, key=lambda pair: (RANKS[verdict_of(pair[1])], -gap(pair[1]))) for pairs in held.values()
+    ]
+    return sorted(best, key=lambda pair: (not _is_word(pair[0]), pair[0].target.word or 0))
+
+
+def gap(scores: Mapping[str, Score]) -> float:
+    """Insertion minus deletion, in the unit of the score; 0 where one is missing."""
+    if not all(metric in scores for metric in JUDGED):
+        return 0.0
+    found = scores["insertion"].value - scores["deletion"].value
+    return found if math.isfinite(found) else 0.0
+
+
+def _is_word(heat: HeatMap) -> bool:
+    return heat.target.kind == "word" and heat.target.against is None
+
+
+def _foremost(
+    case: Case, pairs: list[tuple[HeatMap, dict[str, Score]]], most: int
+) -> list[tuple[HeatMap, dict[str, Score]]]:
+    """The words that owe most to the image, in the order of the caption."""
+    nats = {entry.word: entry.nats for entry in case.evidence}
+    ranked = sorted(pairs, key=lambda pair: -nats.get(pair[0].target.word or 0, 0.0))
+    kept = {id(pair[0]) for pair in ranked[:most]}
+    return [pair for pair in pairs if id(pair[0]) in kept]
+
+
+def _card(case: Case, small: SkinImage, heat: HeatMap, scores: Mapping[str, Score], texts: Catalogue) -> Card:
+    target, told = heat.target, summarise(heat)
+    text = _concept(target.text, texts) if target.kind == "concept" else target.text
+    title = texts.text("against", word=text, other=target.against) if target.against else text
+    where = texts.text(f"region.{told.region}") if told.region else texts.text("print.nowhere")
+    account = account_for(case, heat)
+    doubt = texts.text(f"figure.{account.doubt}") if account and account.doubt else ""
+    percent = {"share": round(100 * told.share), "area": round(100 * told.area)}
+    sentence = texts.text("map.hottest", region=where, **percent) if told.region else texts.text("map.none")
+    method = texts.name("method", heat.method)
+    plain = _is_word(heat) or target.against is not None
+    return Card(
+        title=_cut(title if plain else f"{texts.text(f'query.{target.kind}')}: {title}", NAME),
+        method=method,
+        mark=MARKS[verdict_of(scores)],
+        note="; ".join(filter(None, [where, doubt])),
+        rival=_rival(case, heat, texts),
+        picture=as_address(draw_small(small, heat)),
+        alt=texts.text("map.label", word=title, method=method, sentence=sentence),
+    )
+
+
+def _columns(cards: int) -> int:
+    """Few cards are drawn large."""
+    return 4 if cards <= 8 else 5 if cards <= 15 else 7
+
+
+def _rival(case: Case, heat: HeatMap, texts: Catalogue) -> str:
+    if not _is_word(heat):
+        return ""
+    found = [entry for entry in case.alternatives if entry.word == heat.target.word]
+    likely = [entry for entry in found if entry.logprob > math.log(LIKELY)]
+    told = [
+        f"{_cut(entry.text, 24)} {round(100 * math.exp(entry.logprob))}\N{NO-BREAK SPACE}%"
+        for entry in likely[:2]
+    ]
+    return texts.text("print.rival", words=", ".join(told)) if told else ""
+
+
+def _pieces(case: Case, caption: Caption, most: int) -> list[Piece]:
+    """The caption word by word, cut after `most` signs."""
+    explained = caption is case.caption
+    prior = {entry.word for entry in case.evidence if not entry.from_image} if explained else set()
+    pieces: list[Piece] = []
+    end = 0
+    for index, word in enumerate(caption.words):
+        if word.stop > most:
+            return [*pieces, Piece(" …")]
+        pieces.append(Piece(caption.text[end : word.start]))
+        sure = "sure" if word.logprob > -0.1 else "fair" if word.logprob > -0.7 else "unsure"
+        style = ("prior" if index in prior else sure) if explained else ""
+        pieces.append(Piece(caption.text[word.start : word.stop], style))
+        end = word.stop
+    return [*pieces, Piece(_cut(caption.text[end:], most))]
+
+
+def _unmapped(case: Case, texts: Catalogue) -> Iterator[str]:
+    for prior in ("expected", "despite"):
+        words = [case.caption.words[entry.word].text for entry in case.evidence if entry.prior == prior]
+        if words:
+            yield texts.text(f"print.{prior}", words=_cut(", ".join(dict.fromkeys(words)), 200))
+
+
+def _outside(case: Case, texts: Catalogue) -> str:
+    found = case.outside
+    if found is None or not found.flag:
+        return ""
+    return texts.text("outside.text", score=f"{found.score:.2f}", threshold=f"{found.threshold:.2f}")
+
+
+def _bars(case: Case, texts: Catalogue) -> list[Bar]:
+    words = case.caption.words
+    longest = max((entry.weight for entry in case.concepts), default=0.0) or 1.0
+    return [
+        Bar(
+            _concept(entry.name, texts),
+            f"{entry.weight:.2f}",
+            max(0, round(100 * entry.weight / longest)),
+            _cut(", ".join(words[index].text for index in entry.words if index < len(words)), NAME),
+        )
+        for entry in case.concepts
+    ]
+
+
+def _concept(name: str, texts: Catalogue) -> str:
+    found = read_tree().matches(name, "en")
+    return str(found[0].names.get(texts.language, name)) if found else name
+
+
+def _reading(row: Mapping[str, Any], texts: Catalogue, line: int) -> dict[str, str]:
+    regions = len(row.get("regions") or ())
+    marked = texts.count("print.marked", regions) if regions else ""
+    return {
+        "who": str(row.get("pseudonym", "")),
+        "word": str(row.get("text") or ""),
+        "answer": texts.name("print.answer", str(row.get("answer", ""))),
+        "comment": _cut("; ".join(filter(None, [marked, str(row.get("comment") or "")])), line),
+    }
+
+
+def _made(case: Case, texts: Catalogue) -> Iterable[tuple[str, str]]:
+    made, image = case.made_by, case.image
+    height, width = image.pixels.shape[:2]
+    settings = (f"{texts.name('setting', key)} = {value}" for key, value in sorted(made.settings.items()))
+    return {
+        "photo": f"{width} × {height} {image.format}".strip(),
+        "sha256": image.sha256,
+        "removed": ", ".join(image.removed),
+        "notes": "; ".join(image.notes),
+        "encoder": f"{made.encoder}  {made.encoder_sha256}".strip(),
+        "captioner": f"{made.captioner}  {made.captioner_sha256}".strip(),
+        "settings": "; ".join(settings),
+        "versions": "; ".join(f"{key} {value}" for key, value in sorted(made.versions.items())),
+        "device": f"{made.device}; {texts.text('made.seed')} {made.seed}",
+        "licence": made.licence,
+        "command": made.command,
+    }.items()
+
+
+def _cut(text: str, most: int) -> str:
+    """At most so many signs, on one line, the cut shown.
+
+    >>> _cut("one two three", 9), _cut("short", 9)
+    ('one two…', 'short')
+    """
+    return (
+        textwrap.shorten(text, most, placeholder="…")
+        if len(text) > most and " " in text[:most]
+        else text[:most]
+    )

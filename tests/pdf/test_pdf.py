@@ -1,0 +1,161 @@
+import dataclasses
+import re
+import zlib
+
+import pytest
+
+from dermaxai.errors import MissingExtra, NotSupported
+from dermaxai.pdf import closed_fetcher, render_page, render_pdf, write_pdf
+from dermaxai.types import Alternative, Caption, Concept, Evidence, Target
+from tests.sample_case import make_case, write_caption
+
+pytest.importorskip("weasyprint", exc_type=(ImportError, OSError), reason="Pango is not installed")
+
+METHODS = (
+    "evidence", "grad_eclip", "grad_cam", "xgrad_cam", "grad_cam_plusplus", "score_cam",
+    "legrad", "relevance", "decomposition", "rollout", "occlusion", "convis",
+)  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def case():
+    return make_case()
+
+
+@pytest.fixture(scope="module")
+def printed(case):
+    return {language: render_pdf(case, language=language) for language in ("en", "ru")}
+
+
+def count_pages(content):
+    """Pages of the file, counted in its objects, compressed ones too."""
+    return len(re.findall(rb"/Type /Page\b", everything(content)))
+
+
+def everything(content):
+    parts = [content]
+    for stream in re.findall(rb"stream\r?\n(.*?)\r?\nendstream", content, re.DOTALL):
+        try:
+            parts.append(zlib.decompress(stream))
+        except zlib.error:
+            continue
+    return b"\n".join(parts)
+
+
+@pytest.mark.parametrize("language", ["en", "ru"])
+def test_two_pages_the_same_bytes_twice(case, printed, language):
+    assert count_pages(printed[language]) == 2
+    assert render_pdf(case, language=language) == printed[language]
+
+
+def test_languages_differ(printed):
+    assert printed["en"] != printed["ru"]
+    assert b"/Lang (en)" in everything(printed["en"])
+    assert b"/Lang (ru)" in everything(printed["ru"])
+
+
+def test_tagged_with_own_letters_and_without_dates(printed):
+    for content in printed.values():
+        inside = everything(content)
+        assert b"/MarkInfo" in inside
+        assert b"/StructTreeRoot" in inside
+        assert inside.count(b"/Alt") >= 8, "every picture has its words"
+        fonts = set(re.findall(rb"/BaseFont /[A-Z]+\+([\w-]+)", inside))
+        assert {b"Print-Sans", b"Print-Serif", b"Print-Mono"} <= fonts
+        assert fonts <= {b"Print-Sans", b"Print-Sans-Bold", b"Print-Serif", b"Print-Mono"}
+        assert not re.search(rb"CreationDate|ModDate|CreateDate", inside)
+        assert not re.search(rb"/(JavaScript|JS|Launch|URI|EmbeddedFile)\b", inside)
+
+
+def crowded(case, words, length):
+    text = " ".join(words[index % len(words)] for index in range(length))
+    caption = write_caption(text, "en")
+    maps = tuple(
+        dataclasses.replace(case.maps[place % 15], method=method, target=Target("word", word.text, index))
+        for place, method in enumerate(METHODS)
+        for index, word in enumerate(caption.words)
+    )
+    queries = tuple(dataclasses.replace(case.maps[0], target=Target("query", f"text {k}")) for k in range(12))
+    return dataclasses.replace(
+        case,
+        captions=(caption, write_caption(text, "ru")),
+        maps=maps + queries,
+        evidence=tuple(Evidence(index, 1.0, from_image=True) for index in range(length)),
+        scores=tuple(
+            dataclasses.replace(score, of=method)
+            for method in METHODS
+            for score in case.scores
+            if score.of == "evidence"
+        ),
+        concepts=tuple(Concept(f"concept {k}", 0.4, (1, 2)) for k in range(30)),
+        warnings=("A warning that goes on and on about something that was left out. " * 9,) * 20,
+        alternatives=tuple(Alternative(index, "dermatofibroma", -1.0) for index in range(length)),
+        made_by=dataclasses.replace(case.made_by, command=" && ".join(["dermaxai query CASE text"] * 200)),
+    )
+
+
+@pytest.mark.parametrize(
+    ("words", "length"),
+    [(["asymmetric", "dark", "border"], 20), (["неровная" * 12], 60)],
+    ids=["usual words", "endless words"],
+)
+def test_any_case_fits_two_pages(case, words, length):
+    readings = [
+        {"pseudonym": f"r{k}", "text": "dark", "answer": "agree", "comment": "слово " * 200}
+        for k in range(40)
+    ]
+    content = render_pdf(crowded(case, words, length), language="ru", readings=readings)
+    assert count_pages(content) == 2
+
+
+def test_poor_cases_are_printed_too(case):
+    nothing = dict.fromkeys(("maps", "evidence", "scores", "concepts", "warnings"), ())
+    silent = dataclasses.replace(case, captions=(Caption("", "en", (), (), ()),), outside=None, **nothing)
+    assert count_pages(render_pdf(silent)) == 2
+    broken = dataclasses.replace(
+        case, maps=tuple(dataclasses.replace(heat, values=heat.values * float("nan")) for heat in case.maps)
+    )
+    assert count_pages(render_pdf(broken)) == 2
+
+
+def test_text_of_a_case_is_text(case):
+    page = render_page(case)
+    assert "&lt;/script&gt; pigment" in page
+    assert "<script" not in page
+    assert re.findall(r'(?:src|href)="(?!data:image/jpeg;base64,)', page) == []
+    for notice in ("Research tool, not a medical device", "не медицинское изделие"):
+        assert notice in page
+
+
+@pytest.mark.parametrize(
+    "address",
+    [
+        "http://127.0.0.1/x.png",
+        "https://example.org/",
+        "file:///etc/hostname",
+        "letters:../matplotlibrc",
+        "ftp://a/b",
+    ],
+)
+def test_nothing_is_fetched(address):
+    with pytest.raises(ValueError, match="disallowed"):
+        closed_fetcher().fetch(address)
+    assert closed_fetcher().fetch("data:text/plain,ok").read() == b"ok"
+    assert closed_fetcher().fetch("letters:DejaVuSans.ttf").read()[:4] == bytes([0, 1, 0, 0])
+
+
+def test_written_in_one_step_and_by_the_case_itself(case, tmp_path, printed):
+    place = write_pdf(case, tmp_path / "новый" / "report.pdf")
+    assert place.read_bytes() == printed["en"]
+    assert case.report(tmp_path / "новый" / "report.PDF").read_bytes() == printed["en"]
+    assert sorted(path.name for path in place.parent.iterdir()) == ["report.PDF", "report.pdf"]
+    with pytest.raises(NotSupported):
+        write_pdf(case, tmp_path / "x.pdf", language="fr")
+
+
+def test_without_the_extra(case, tmp_path, monkeypatch):
+    monkeypatch.setitem(__import__("sys").modules, "weasyprint", None)
+    with pytest.raises(MissingExtra, match="weasyprint") as caught:
+        write_pdf(case, tmp_path / "x.pdf")
+    assert "dermaxai[pdf]" in caught.value.hint
+    assert list(tmp_path.iterdir()) == []
