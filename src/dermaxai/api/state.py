@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
+from dermaxai.api.answers import Shelf
 from dermaxai.store.tables import Role
 
 if TYPE_CHECKING:
@@ -57,8 +58,8 @@ class ServeOptions:
 
     @property
     def is_open(self) -> bool:
-        """Whether other machines can reach it; then a token is needed."""
-        return self.host not in LOOPBACK
+        """Whether other machines can reach it, by itself or through a proxy; then a token is needed."""
+        return self.proxied or bool({self.host, *self.hosts} - set(LOOPBACK))
 
     @property
     def has_model(self) -> bool:
@@ -93,3 +94,5 @@ class ServerState:
     """Tells the worker that a job waits."""
     worker: Callable[[], dict[str, Any]] = lambda: {"state": "none"}
     """State of the worker for the page: 'none', 'starting', 'ready', 'failed', and why."""
+    answers: Shelf = field(default_factory=Shelf)
+    """Cases as they were sent last."""

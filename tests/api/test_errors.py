@@ -1,0 +1,52 @@
+"""Errors as answers."""
+
+import pytest
+
+from dermaxai import errors
+from dermaxai.api.errors import EXAMPLES, STATUS, answer_problem, refusals, status_of
+
+KINDS = [kind for kind in vars(errors).values() if isinstance(kind, type)]
+
+
+@pytest.mark.parametrize(
+    ("kind", "status"),
+    [
+        ("NotSignedIn", 401), ("NotAllowed", 403), ("ReadingFirst", 403), ("NotFound", 404),
+        ("Conflict", 409), ("ImageTooLarge", 413), ("RequestTooLarge", 413), ("ImageUnreadable", 422),
+        ("UnknownName", 422), ("NotSupported", 422), ("SettingError", 422), ("QueueFull", 429),
+        ("TooFast", 429), ("StoreFull", 507), ("StoreReadOnly", 503), ("StoreUnreachable", 503),
+        ("StoreOutdated", 503), ("WeightsMissing", 503), ("MissingExtra", 501), ("DataError", 500),
+        ("ShapeError", 500),
+    ],
+)  # fmt: skip
+def test_statuses(kind, status):
+    assert status_of(getattr(errors, kind)("No.")) == status
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_every_error_has_a_status_that_is_described(kind):
+    status = status_of(kind("No."))
+    assert status in STATUS.values()
+    assert status in EXAMPLES or status == 500
+
+
+def test_an_answer_says_what_to_do():
+    answer = answer_problem(errors.QueueFull("64 jobs wait.", hint="Try later."))
+    assert (answer.status_code, answer.headers["Retry-After"], answer.headers["Cache-Control"]) == (
+        429, "5", "no-store",
+    )  # fmt: skip
+    assert answer.body == b'{"error":"QueueFull","message":"64 jobs wait.","hint":"Try later."}'
+
+
+def test_places_of_the_machine_are_left_out():
+    answer = answer_problem(
+        errors.DataError("'/srv/cases/one' is damaged in /srv/cases."), without="/srv/cases"
+    )
+    assert b"/srv" not in answer.body
+    assert b"'one' is damaged in the folder of cases." in answer.body
+
+
+def test_refusals_are_described_with_an_example():
+    told = refusals(404)
+    assert list(told) == [401, 404, 422, 429, 503]
+    assert told[404]["content"]["application/json"]["example"]["error"] == "NotFound"
