@@ -17,14 +17,14 @@ PACKAGE = Path(dermaxai.__file__).parent
 GROUND = {
     "errors", "registry", "geometry", "types", "scores", "settings", "statements", "concepts", "vocabulary",
 }  # fmt: skip
-PHOTOS = GROUND | {"colour", "metadata", "images"}
+PHOTOS = GROUND | {"bombs", "colour", "metadata", "images"}
 ENCODING = PHOTOS | {"encoders"}
 CAPTIONING = ENCODING | {"captioner"}
 EXPLAINING = CAPTIONING | {"explain"}
 MEASURING = EXPLAINING | {"measure"}
 ASSEMBLING = MEASURING | {"describing", "loading", "questions", "answers", "provenance"}
 CASES = GROUND | {"cases"}
-OUTPUTS = CASES | {"i18n", "overlay", "figures", "viewer", "report"}
+OUTPUTS = CASES | {"i18n", "overlay", "figures", "viewer", "report", "pictures", "pdf"}
 WHOLE = ASSEMBLING | OUTPUTS | {"pipeline", "phantom"}
 LEARNING = WHOLE | {"data", "features"}
 STORING = OUTPUTS | {"store", "images", "colour", "metadata"}
@@ -43,7 +43,8 @@ MAY = {
     "concepts": {"errors", "registry", "types", "statements", "vocabulary"},
     "colour": GROUND,
     "metadata": GROUND,
-    "images": GROUND | {"colour", "metadata"},
+    "bombs": GROUND,
+    "images": GROUND | {"bombs", "colour", "metadata"},
     "dicom": PHOTOS,
     "phantom": PHOTOS,
     "encoders": PHOTOS,
@@ -68,7 +69,10 @@ MAY = {
     "overlay": GROUND,
     "viewer": CASES | {"overlay", "i18n"},
     "figures": CASES | {"overlay", "i18n"},
-    "report": OUTPUTS - {"report"},
+    "report": OUTPUTS - {"report", "pictures", "pdf"},
+    "pictures": CASES | {"overlay"},
+    "pdf": OUTPUTS - {"pdf"},
+    "collection": OUTPUTS | {"measure", "evaluate"},
     "store": STORING - {"store"},
     "jobs": STORING | WHOLE,
     "reading": STORING,
@@ -85,12 +89,13 @@ INSIDE_FUNCTIONS = {
     ("types", "scores"): "Case.score is a name for find_score",
     ("types", "cases"): "Case.save is a name for save_case, so that its user needs no second import",
     ("types", "report"): "Case.report is a name for write_report",
+    ("types", "pdf"): "Case.report is a name for write_pdf, too",
     ("types", "figures"): "Case.figure is a name for the figures of figures.py",
     ("images", "dicom"): "read_image hands DICOM files to the optional reader",
 }
 """Arrows that go back, allowed only where the import happens when the function runs."""
 
-MODEL_FREE = ("cases", "i18n", "overlay", "viewer", "figures", "report")
+MODEL_FREE = ("cases", "i18n", "overlay", "viewer", "figures", "report", "pictures", "pdf", "collection.writing")
 """Rooms that read a `Case` and know no model."""
 
 

@@ -16,6 +16,7 @@ from dermaxai.cases import find_place, load_case, save_case
 from dermaxai.errors import DataError, ShapeError, UsageError
 from dermaxai.geometry import Placement
 from dermaxai.types import (
+    Alternative,
     Caption,
     Case,
     Concept,
@@ -72,6 +73,20 @@ def test_same_case_same_bytes_whatever_the_clock(tmp_path):
         assert (one / name).read_bytes() == (other / name).read_bytes()
     assert (one / "timings.json").read_bytes() != (other / "timings.json").read_bytes()
     assert sorted(path.name for path in one.iterdir()) == sorted([*LASTING, "timings.json"])
+
+
+def test_what_came_later_is_written_only_where_there_is_some(tmp_path):
+    """Folders of the same format from before are read, and written again byte for byte."""
+    case = make_case()
+    home = save_case(case, tmp_path / "before")
+    before = json.loads((home / "case.json").read_text("utf-8"))["case"]
+    assert "alternatives" not in before
+    assert load_case(home).alternatives == ()
+    again = save_case(load_case(home), tmp_path / "again")
+    assert (again / "case.json").read_bytes() == (home / "case.json").read_bytes()
+    rivals = (Alternative(1, "small", -2.5), Alternative(1, "круглое", -4.0))
+    fuller = dataclasses.replace(case, alternatives=rivals)
+    assert_same(load_case(save_case(fuller, tmp_path / "fuller")), fuller)
 
 
 def test_saving_again_replaces_and_leaves_nothing_behind(tmp_path):

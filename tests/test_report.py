@@ -5,6 +5,8 @@ import json
 import re
 import subprocess
 import sys
+import zlib
+from collections import Counter
 from html.parser import HTMLParser
 
 import numpy as np
@@ -15,10 +17,10 @@ from hypothesis.strategies import integers
 
 from dermaxai.errors import NotSupported
 from dermaxai.i18n import LANGUAGES, catalogue
-from dermaxai.report import render_report, write_report
+from dermaxai.report import MODULES, _asset, made_json, render_report, write_report
 from dermaxai.scores import map_names
-from dermaxai.types import Caption, SkinImage
-from dermaxai.viewer import STEPS, case_to_page, pack_cells
+from dermaxai.types import Agreement, Caption, SkinImage, Target
+from dermaxai.viewer import COMMON, QUESTIONLESS, STEPS, case_to_page, pack_cells
 from tests.sample_case import make_case
 
 EIGHT = ("grad_eclip", "evidence", "grad_cam", "xgrad_cam", "score_cam", "rollout", "convis", "legrad")
@@ -43,6 +45,12 @@ class Page(HTMLParser):
         self.inside[self.last] = self.inside.get(self.last, "") + data
 
 
+def unpacked(text):
+    """What the report carries: case, strings, colours, readings, and the script that is run."""
+    packed = base64.b64decode(Page(text).inside["text/plain"])
+    return json.loads(zlib.decompress(packed, -zlib.MAX_WBITS))
+
+
 @pytest.fixture(scope="module")
 def report():
     return render_report(make_case())
@@ -60,9 +68,11 @@ def test_nothing_can_load(report):
         for name in ("src", "href", "action", "data", "srcset", "poster"):
             assert attributes.get(name, "data:").startswith("data:"), (tag, attributes)
         assert not any(name.startswith("on") or name == "style" for name in attributes), (tag, attributes)
-    assert not re.search(
-        r"https?://|//cdn|@import|url\(|fetch\(|XMLHttpRequest|WebSocket|import ", page.inside["module"]
-    )
+    for script in (unpacked(report)["script"], page.inside["script"]):
+        plain = script.replace("http://www.w3.org/2000/svg", "")
+        assert not re.search(
+            r"https?://|//cdn|@import|url\(|fetch\(|XMLHttpRequest|WebSocket|import |eval", plain
+        )
     assert not re.search(r"https?:|@import|url\(", page.inside["style"])
 
 
@@ -71,16 +81,19 @@ def test_policy_allows_only_what_is_inside(report):
     policy = next(a["content"] for t, a in page.elements if a.get("http-equiv") == "Content-Security-Policy")
     assert "default-src 'none'" in policy
     assert "unsafe" not in policy
-    for kind in ("module", "style"):
-        digest = base64.b64encode(hashlib.sha256(page.inside[kind].encode()).digest()).decode()
-        assert f"'sha256-{digest}'" in policy
+    scripts = (page.inside["script"], unpacked(report)["script"])
+    inside = {"script-src": scripts, "style-src": (page.inside["style"],)}
+    for kind, texts in inside.items():
+        digests = [base64.b64encode(hashlib.sha256(text.encode()).digest()).decode() for text in texts]
+        allowed = " ".join(f"'sha256-{digest}'" for digest in digests)
+        assert f"{kind} {allowed};" in policy
 
 
 def test_text_of_the_case_cannot_leave_its_place(report):
     assert "</script> pigment" not in report
     assert "<b>network" not in report
     assert report.count("</script>") == 2
-    bundle = json.loads(Page(report).inside["application/json"])
+    bundle = unpacked(report)
     assert bundle["case"]["targets"][-1]["text"] == "</script> pigment <b>network</b>"
 
 
@@ -116,10 +129,14 @@ def test_provenance_is_there(report):
 
 def test_every_string_the_page_asks_for_exists(report):
     page = Page(report)
-    texts = json.loads(page.inside["application/json"])["texts"]
+    bundle = unpacked(report)
+    texts = bundle["texts"]
     keys = texts.pop("keys")
     asked = {a[name] for _, a in page.elements for name in a if name.startswith("data-t")}
-    asked |= set(re.findall(r'\bt\("([\w.]+)"', page.inside["module"]))
+    asked |= set(re.findall(r'\bt\("([\w.]+)"', bundle["script"]))
+    ends = set(re.findall(r"\bt\(`(\w+)\.\$\{", bundle["script"]))
+    assert {"region", "range", "tile", "sheet", "readings"} <= ends
+    assert all(any(key.startswith(f"{end}.") for key in keys) for end in ends)
     assert not asked - set(keys) - {""}
     assert list(texts) == list(LANGUAGES)
     for language, entries in texts.items():
@@ -184,9 +201,10 @@ def test_how_made_is_said_in_russian_where_it_is_known():
 
 
 def test_heads_of_tables_say_what_they_head(report):
-    heads = [attributes for tag, attributes in Page(report).elements if tag == "th"]
-    assert heads
-    assert all(attributes.get("scope") == "col" for attributes in heads)
+    heads = re.findall(r'make\("th", \{ scope: "(\w+)"', unpacked(report)["script"])
+    assert len(heads) == unpacked(report)["script"].count('make("th"')
+    assert set(heads) == {"col", "row"}
+    assert not [tag for tag, _ in Page(report).elements if tag == "th"]
 
 
 def unpack(cells, count):
@@ -258,13 +276,13 @@ def test_sanity_checks_travel_with_their_limits(report):
     assert (value, low, high) == tuple(round(one, 2) for one in (own.value, own.low, own.high))
     assert (n, letter) == (7, "n")
     assert page["sanity"]["blank_words"]["rows"].keys() == {"caption"}
-    texts = json.loads(Page(report).inside["application/json"])["texts"]
+    texts = unpacked(report)["texts"]
     assert {"check.random_weights", "check.random_weights.fails", "removal.tokens"} <= set(texts["keys"])
 
 
 def test_strings_of_what_a_case_has_not_stay_away():
     text = render_report(dataclasses.replace(make_case(), scores=()))
-    keys = json.loads(Page(text).inside["application/json"])["texts"]["keys"]
+    keys = unpacked(text)["texts"]["keys"]
     assert not [key for key in keys if key.startswith(("check.", "removal.", "metric."))]
 
 
@@ -292,10 +310,88 @@ def test_large_photo_is_shown_smaller():
     image = SkinImage(np.zeros((400, 3000, 3), np.uint8), "0" * 64)
     text = render_report(dataclasses.replace(case, image=image, maps=()))
     assert len(text) < 100_000
-    assert json.loads(Page(text).inside["application/json"])["case"]["photo"] == {
+    assert unpacked(text)["case"]["photo"] == {
         "height": 400,
         "width": 3000,
     }
+
+
+def test_the_modules_can_be_one_script():
+    """No name is declared twice, each import stands on one line, and every module imported is there."""
+    names = Counter()
+    for name in MODULES:
+        text = _asset(name)
+        for keyword in ("function", "class", "const", "let"):
+            names.update(re.findall(rf"^(?:export )?(?:async )?{keyword} (\w+)", text, re.MULTILINE))
+        for line in re.findall(r"^(?:const|let) (.+);", text, re.MULTILINE):
+            names.update(re.findall(r", ([A-Z_]+) = ", line))
+        for line in re.findall(r"^import .*", text, re.MULTILINE):
+            source = re.fullmatch(r'import \{ [\w, ]+ \} from "\./(\w+\.js)";', line)
+            assert source, line
+            assert source[1] in MODULES[: MODULES.index(name)] or name in ("words.js", "keys.js"), line
+    assert not [name for name, count in names.items() if count > 1]
+
+
+def test_scripts_and_styles_keep_their_length():
+    for name in (*MODULES, "unpacking.js", "style.css"):
+        assert len(_asset(name).splitlines()) <= 350, name
+
+
+def test_made_rows_as_json_say_the_same_as_the_page(report):
+    case = make_case()
+    rows = made_json(case)
+    assert json.loads(json.dumps(rows)) == rows
+    said = {key: "".join(piece[0] for piece in pieces) for key, pieces, _ in rows}
+    assert said["command"] == case.made_by.command
+    assert said["maps"].splitlines()[1].startswith("Word evidence · corrected · word log-probability")
+    assert {key for key, _, exact in rows if exact} >= {"sha256", "command"}
+    settings = next(pieces for key, pieces, _ in rows if key == "settings")
+    assert settings[0][1] == "setting.beams"
+
+
+def test_readings_travel_inside():
+    said = {"word": 3, "text": "dark", "answer": "agree", "comment": "</script>", "regions": []}
+    told = [{"pseudonym": "r-1", **said}]
+    text = render_report(make_case(), readings=told)
+    assert unpacked(text)["readings"] == told
+    assert "r-1" not in text
+    assert unpacked(render_report(make_case()))["readings"] == []
+
+
+def test_what_to_do_without_a_script_is_said_in_both_languages(report):
+    for language in LANGUAGES:
+        for key in ("report.silent", "report.old"):
+            assert catalogue(language).text(key) in report
+
+
+def test_methods_that_ignore_the_question_are_known():
+    from dermaxai.explain import METHODS
+
+    assert set(QUESTIONLESS) == {name for name in METHODS if not METHODS.load(name).reads_question}
+    page = case_to_page(make_case(methods=("rollout", "evidence")))
+    assert [entry.get("reads") for entry in page["methods"]] == [False, None]
+
+
+def test_agreement_travels_as_one_number_and_a_verdict():
+    case = make_case()
+    nan = float("nan")
+    target = case.maps[0].target
+    agreements = (
+        Agreement(target, ("a", "b", "c"), (1.0, 0.4, nan, 0.4, 1.0, 0.2, nan, 0.2, 1.0)),
+        Agreement(case.maps[1].target, ("a", "b"), (1.0, 0.9, 0.9, 1.0)),
+        Agreement(case.maps[2].target, ("a", "b"), (1.0, nan, nan, nan)),
+        Agreement(Target("query", "never asked"), ("a",), (1.0,)),
+    )
+    told = case_to_page(dataclasses.replace(case, agreements=agreements))["agreements"]
+    assert [(one["mean"], one["disagree"]) for one in told] == [(0.3, True), (0.9, False), (None, False)]
+    assert told[0]["correlations"][2] is None
+
+
+def test_words_carry_their_log_probability_and_whether_they_are_common():
+    words = case_to_page(make_case())["captions"][0]["words"]
+    assert [word["logprob"] for word in words] == [round(one.logprob, 2) for one in make_case().caption.words]
+    assert [place for place, word in enumerate(words) if word.get("common")] == [0, 6, 7]
+    assert set(COMMON) == set(LANGUAGES)
 
 
 def test_unknown_language():

@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import warnings
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
+from typing import Any
 
-from dermaxai.errors import NotSupported
+from dermaxai.errors import DermaXAIError, NotSupported
 from dermaxai.explain.agreement import add_agreements
 from dermaxai.explain.base import SIMILARITY, AbstractMethod, Explained, Found
-from dermaxai.types import Agreement, Concept, ConceptFit, Encoded, HeatMap, Target, TextMap
+from dermaxai.scores import carry_scores
+from dermaxai.types import Case, Encoded, HeatMap, Target, TextMap
 
 Plan = Sequence[tuple[AbstractMethod, Sequence[Target]]]
 MAPPED_CONCEPTS = 8
@@ -26,34 +28,108 @@ class Answers:
 
     maps: tuple[HeatMap, ...] = ()
     texts: tuple[TextMap, ...] = ()
-    concepts: tuple[Concept, ...] = ()
-    fit: ConceptFit | None = None
-    agreements: tuple[Agreement, ...] = ()
+    finder: str = ""
+    """The method that looked for concepts; '' where none did."""
+    found: Found | None = None
+    left_out: tuple[str, ...] = ()
+    """Why some methods did not answer, as the case's warnings say it."""
 
 
-def answer_all(model: Explained, encoded: Encoded, plan: Plan, *, skip: bool = False) -> Answers:
-    """Ask every method of the plan.
+def answer_all(
+    model: Explained, encoded: Encoded, plan: Plan, skip: type[DermaXAIError] | tuple[()] = ()
+) -> Iterator[tuple[str, Answers]]:
+    """Ask every method of the plan; after each one its `label`, and all the answers so far.
 
-    `skip`: a method that cannot answer on this model is left out with a warning instead of an error.
+    `skip`: where a method ends in such an error it is left out with a warning.
     Raises: NotSupported, UsageError.
     """
-    maps: list[HeatMap] = []
-    texts: list[TextMap] = []
-    found: Found | None = None
+    so_far = Answers()
     for method, targets in plan:
         try:
             named = method.find(model, encoded)
-            found = named or found
-            maps += method.explain(model, encoded, [*targets, *concept_targets(named)])
-        except NotSupported as error:
-            if not skip:
-                raise
-            warnings.warn(f"'{method.name}' was left out: {error.message}", LeftOut, stacklevel=1)
-            continue
-        texts += text_sides(method, model, encoded, targets)
-    every, agreements = add_agreements(maps)
-    concepts, fit = (found.concepts, found.fit) if found else ((), None)
-    return Answers(every, tuple(texts), concepts, fit, agreements)
+            maps = method.explain(model, encoded, [*targets, *concept_targets(named)])
+        except skip as error:
+            told = f"'{method.name}' was left out: {error.message}"
+            warnings.warn(told, LeftOut, stacklevel=1)
+            so_far = replace(so_far, left_out=(*so_far.left_out, told))
+        else:
+            texts = text_sides(method, model, encoded, targets)
+            so_far = replace(so_far, maps=(*so_far.maps, *maps), texts=(*so_far.texts, *texts))
+            if named is not None:
+                so_far = replace(so_far, finder=method.name, found=named)
+        yield label(method), so_far
+
+
+def ask_one(method: AbstractMethod, model: Explained, encoded: Encoded, target: Target) -> Answers:
+    """What a method answers to one question. Raises: NotSupported, UsageError."""
+    maps = method.explain(model, encoded, [target])
+    return Answers(tuple(maps), tuple(text_sides(method, model, encoded, [target])))
+
+
+def find_concepts(finder: AbstractMethod, model: Explained, encoded: Encoded) -> Answers:
+    """The concepts that a method finds by itself, with a map for each of the first. Raises: NotSupported."""
+    found = finder.find(model, encoded)
+    maps = finder.explain(model, encoded, concept_targets(found))
+    return Answers(tuple(maps), finder=finder.name, found=found)
+
+
+def label(method: AbstractMethod) -> str:
+    """A method by its name, with the variant where that is not the default."""
+    usual = method.of_variant(next(iter(method.variants)))
+    return method.name if method.variant == usual.variant else f"{method.name}:{method.variant}"
+
+
+def reason_left_out(case: Case, method: str) -> str:
+    """Why a method is missing in a case, by its `label`; '' where it is not."""
+    begin = f"'{method.partition(':')[0]}' was left out: "
+    return next((told.removeprefix(begin) for told in case.warnings if told.startswith(begin)), "")
+
+
+def add_answers(case: Case, new: Answers) -> dict[str, Any]:
+    """The fields of `case` that `new` answers change; an older answer to the same question is replaced.
+
+    Agreements are made anew, and the scores of maps that stay are kept.
+    """
+    every, agreements = add_agreements(_joined_maps(case, new))
+    return {
+        **_joined(case, new),
+        "maps": every,
+        "scores": carry_scores(case, every),
+        "agreements": agreements,
+    }
+
+
+def glance(case: Case, new: Answers) -> Case:
+    """A case that is still being made, as far as it has come, without agreements."""
+    remarks = (*case.warnings, *new.left_out)
+    return replace(case, maps=_joined_maps(case, new), warnings=remarks, **_joined(case, new))
+
+
+def _joined_maps(case: Case, new: Answers) -> tuple[HeatMap, ...]:
+    again = {_question(heat) for heat in new.maps}
+    kept = (
+        heat
+        for heat in case.maps
+        if _question(heat) not in again and (heat.method, heat.target.kind) != (new.finder, "concept")
+    )
+    return (*kept, *new.maps)
+
+
+def _joined(case: Case, new: Answers) -> dict[str, Any]:
+    """Everything but maps and what is made of them."""
+    again = {*map(_question, new.maps), *map(_question, new.texts)}
+    kept = (entry for entry in case.texts if _question(entry) not in again)
+    changes: dict[str, Any] = {"texts": (*kept, *new.texts)}
+    if new.finder:
+        changes |= {
+            "concepts": new.found.concepts if new.found else (),
+            "concept_fit": new.found.fit if new.found else None,
+        }
+    return changes
+
+
+def _question(entry: HeatMap | TextMap) -> tuple[str, Target, str]:
+    return entry.method, entry.target, entry.variant
 
 
 def concept_targets(found: Found | None) -> list[Target]:

@@ -16,14 +16,20 @@ from dermaxai.commands.data import data
 from dermaxai.commands.describing import describe
 from dermaxai.commands.doctor import doctor
 from dermaxai.commands.evaluating import evaluate
-from dermaxai.commands.explaining import contrast, explain, query, report
+from dermaxai.commands.explaining import contrast, explain, query
+from dermaxai.commands.extending import extend
 from dermaxai.commands.features import features
+from dermaxai.commands.keeping import audit, delete, readers
 from dermaxai.commands.measuring import measure, sanity
 from dermaxai.commands.metrics import metrics
 from dermaxai.commands.models import fetch, methods, models
 from dermaxai.commands.phantoms import phantom
+from dermaxai.commands.reading import agreement, export
+from dermaxai.commands.reporting import report
+from dermaxai.commands.serving import serve
 from dermaxai.commands.studying import study
 from dermaxai.commands.training import train, validate
+from dermaxai.commands.working import worker
 from dermaxai.errors import DataError, DermaXAIError
 
 
@@ -81,10 +87,13 @@ def root(
 
 OF_PHOTOS = (explain, describe, query, contrast, concepts, measure, sanity, report)
 OF_MODELS = (train, validate, study, methods, metrics, doctor, fetch, phantom)
-for command in (*OF_PHOTOS, *OF_MODELS):
+for command in (*OF_PHOTOS, *OF_MODELS, extend, serve, worker, agreement, export):
     app.command()(command)
+app.command()(delete)
 app.command("concepts-mean")(concepts_mean)
 app.add_typer(models, name="models")
+app.add_typer(readers, name="readers")
+app.add_typer(audit, name="audit")
 app.add_typer(data, name="data")
 app.add_typer(features, name="features")
 app.add_typer(evaluate, name="evaluate")

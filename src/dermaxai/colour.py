@@ -19,6 +19,9 @@ SPACES = {"L": "GRAY", "RGB": "RGB ", "CMYK": "CMYK", "LAB": "Lab "}
 LEAST_CHANGE = 2
 """Levels of 255; a profile that moves no colour further is sRGB but for rounding."""
 
+BAND = 256
+"""Rows that are turned at a time."""
+
 PNG_BITS = 16
 TIFF_BITS_TAG, TIFF_INK_TAG, TIFF_NUMBERS_TAG = 258, 262, 339
 SIGNED = 2
@@ -90,8 +93,12 @@ def _flatten(
     if alpha.min() == 255:
         return pixels
     notes.append("alpha flattened on white")
-    cover = alpha[..., None].astype(np.float32) / 255
-    return np.asarray(np.rint(pixels * cover + 255 * (1 - cover)), np.uint8)
+    flat = np.empty_like(pixels)
+    for top in range(0, len(pixels), BAND):  # Whole photos as floats would take twelve bytes per pixel.
+        band = slice(top, top + BAND)
+        cover = alpha[band, :, None].astype(np.float32) / 255
+        flat[band] = np.rint(pixels[band] * cover + 255 * (1 - cover))
+    return flat
 
 
 def _grey_to_srgb(image: Image.Image, bits: int, notes: list[str]) -> UInt8[np.ndarray, "height width 3"]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 from typing import TYPE_CHECKING, get_args
 
-from dermaxai.types import Caption, Encoded, Language, Outside, SkinImage
+from dermaxai.types import Alternative, Caption, Encoded, Language, Outside, SkinImage
 
 if TYPE_CHECKING:
     from dermaxai.captioner.model import Captioner
@@ -21,6 +21,15 @@ def write_captions(
         return (Caption("", lang, (), (), ()),)
     order = [lang, *(known for known in LANGUAGES if known in captioner.languages and known != lang)]
     return tuple(captioner.describe(encoded, known, beams=beams)[0] for known in order)
+
+
+def other_words(captioner: Captioner | None, encoded: Encoded, caption: Caption) -> tuple[Alternative, ...]:
+    """What the captioner would have said in the place of each word; nothing where nobody can write."""
+    if captioner is None:
+        return ()
+    from dermaxai.captioner.alternatives import find_alternatives
+
+    return find_alternatives(captioner, encoded, caption)
 
 
 def check_outside(

@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 from PIL import Image
 
-from dermaxai import colour
+from dermaxai import bombs, colour
 from dermaxai.errors import ImageError, ImageTooLarge, ImageUnreadable, MissingExtra
 from dermaxai.types import SkinImage
 
@@ -208,6 +208,7 @@ def _decode_jpeg(
     )
     with limits.speak_for_pillow(name), Image.open(BytesIO(frame), formats=("JPEG",)) as picture:
         limits.check_size(picture.width, picture.height, name)
+        bombs.check_jpeg(frame, picture.width * picture.height, name)
         declared = str(dataset.PhotometricInterpretation)
         marked = "jfif" in picture.info or "adobe" in picture.info
         if picture.mode != "RGB" or marked or not declared.startswith("RGB"):

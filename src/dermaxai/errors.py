@@ -99,6 +99,9 @@ class ReadingFirst(AccessError):
 class TooMuch(DermaXAIError):
     """More than this server takes at once."""
 
+    seconds = 5
+    """When it is worth trying again."""
+
 
 class QueueFull(TooMuch):
     """Too many photos are waiting."""

@@ -21,8 +21,9 @@ from dermaxai.types import Evidence, Language
 Plural = Literal["one", "few", "many", "other"]
 
 LANGUAGES: tuple[Language, ...] = ("en", "ru")
-ROOMS = ("case", "page", "reading", "errors")
-"""Strings of a case and its report; of the served page; of the reading room; of errors."""
+ROOMS = ("case", "page", "reading", "errors", "print")
+"""Strings of a case and its report; of the served page; of the reading room; of errors; of what is printed, and
+of the report of a folder of cases."""
 
 
 class Catalogue:

@@ -17,7 +17,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 from PIL import Image, ImageFile, UnidentifiedImageError
 
-from dermaxai import colour, metadata
+from dermaxai import bombs, colour, metadata
 from dermaxai.errors import ImageError, ImageTooLarge, ImageUnreadable, UsageError
 from dermaxai.types import SkinImage
 
@@ -202,6 +202,7 @@ def _read_picture(data: bytes, name: str, limits: Limits) -> SkinImage:
 def _decode_picture(data: bytes, name: str, limits: Limits) -> SkinImage:
     with _open_picture(data, name) as image:
         limits.check_size(image.width, image.height, name)
+        bombs.check(data, str(image.format), image.width * image.height, name)
         notes = list(_header_notes(image))
         depth = colour.stored_bits(image)
         image.load()

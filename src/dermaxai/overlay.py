@@ -192,7 +192,7 @@ def hottest_count(cells: int) -> int:
 
 
 @functools.cache
-def colour_table(name: Literal["viridis", "diverging"]) -> UInt8[np.ndarray, "256 3"]:
+def colour_table(name: Literal["viridis", "cividis", "diverging"]) -> UInt8[np.ndarray, "256 3"]:
     """256 colours, sRGB."""
     digits = json.loads(resources.files("dermaxai").joinpath("web/colours.json").read_text("utf-8"))[name][
         "hex"

@@ -2,15 +2,15 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, final
 
-from dermaxai.answers import answer_all, concept_targets, text_sides
-from dermaxai.describing import check_outside, write_captions
-from dermaxai.errors import NotSupported
-from dermaxai.explain.agreement import add_agreements
+from dermaxai.answers import Answers, add_answers, answer_all, ask_one, find_concepts, glance
+from dermaxai.describing import check_outside, other_words, write_captions
+from dermaxai.errors import DermaXAIError, NotSupported
 from dermaxai.explain.base import Explained
 from dermaxai.explain.legible import check_legible
 from dermaxai.images import Limits, read_image
@@ -44,19 +44,18 @@ from dermaxai.questions import (
     plan_phrase,
     plan_question,
     plan_questions,
+    texts_asked,
 )
-from dermaxai.scores import JUDGED, carry_scores, replace_scores
+from dermaxai.scores import JUDGED, replace_scores
 from dermaxai.settings import Settings, read_settings
 from dermaxai.types import (
     Caption,
     Case,
     Encoded,
-    HeatMap,
     Language,
     SkinImage,
     Target,
     TargetKind,
-    TextMap,
 )
 
 if TYPE_CHECKING:
@@ -67,6 +66,10 @@ if TYPE_CHECKING:
 
 Photo = SkinImage | Path | str | bytes
 """A photo, the path of one, or the bytes of a file."""
+CAPTION = "caption"
+"""What is told of a case that has its captions and nothing else."""
+Watch = Callable[[str, Case], None]
+"""Told what has come to a case, and the case as far as it is made."""
 
 
 def load(
@@ -152,6 +155,7 @@ class Model:
         queries: str | Sequence[str] = (),
         *,
         measure: bool = False,
+        tell: Watch | None = None,
     ) -> Case:
         """Captions in every language, the one in `lang` with its words' maps, and the maps of `queries`.
 
@@ -161,10 +165,13 @@ class Model:
         answer with; what is left out is told in the case's warnings. `measure`: also say which maps are
         better than random ones, by the protocol `QUICK`.
 
+        `tell` hears of the case as it grows: 'caption', then each method by its name. What was shown is not
+        lost then: a method that fails is left out with a warning.
+
         Raises: ImageError, UnknownName, UsageError; NotSupported for a method that this model cannot answer.
         """
         names = named(methods)
-        askers = chosen_methods(names)
+        chosen_methods(names)
         texts = named([checked_text(text) for text in named(queries)])
         if self.captioner is not None or not texts:
             self.check_language(lang)
@@ -172,31 +179,25 @@ class Model:
         with self._making() as noted:
             texts = [in_readable_words(text) for text in texts]
             check_legible(self.encoder, texts if self.encoder.has_text else [])
-            encoded = self._encode(photo)
-            captions = write_captions(self.captioner, encoded, lang, self.settings.beams)
-            model = self._explained(captions[0])
-            evidence = measure_words(model, encoded)
-            questions = plan_questions(askers, captions[0], evidence, texts)
-            found = answer_all(model, encoded, questions, skip=ALL in names)
-            (outside,) = check_outside(self.captioner, [encoded], [photo])
-        command = self._command(["explain", "PHOTO"], {"method": names, "lang": lang, "query": texts})
-        asked = {"lang": lang, "methods": ", ".join(names)}
-        made_by = record_maker(self.encoder, self.captioner, self.settings, asked=asked, command=command)
-        silent = f"There is no captioner for '{self.encoder.card.name}': similarity questions only."
-        case = Case(
-            photo,
-            captions,
-            made_by,
-            maps=found.maps,
-            evidence=evidence,
-            concepts=found.concepts,
-            outside=outside,
-            warnings=(*([] if self.captioner else [silent]), *noted),
-            texts=found.texts,
-            concept_fit=found.fit,
-            agreements=found.agreements,
-        )
+            case = self._captioned(photo, lang, names, texts)
+            if tell is not None:
+                tell(CAPTION, case)
+            answers = self._answer(case, names, texts, tell)
+        case = replace(case, warnings=(*case.warnings, *noted), **add_answers(case, answers))
         return self.measure(case, protocol=QUICK) if measure else case
+
+    def extend(self, case: Case, methods: str | Sequence[str], tell: Watch | None = None) -> Case:
+        """The case with the maps of more methods, asked about its words and about earlier queries.
+
+        Maps that are there stay as they are, unless the same method is asked again. `tell` as in `explain`.
+        Raises: UnknownName, UsageError; NotSupported for a method that this model cannot answer.
+        """
+        names = named(methods)
+        chosen_methods(names)
+        with self._making() as noted:
+            answers = self._answer(case, names, texts_asked(case), tell)
+        command = self._command(["extend", "CASE"], {"method": names})
+        return with_command(case, command, noted, self.encoder, **add_answers(case, answers))
 
     def query(self, case: Case, text: str, method: str = QUERY_METHOD) -> Case:
         """The case with one more map: where the photo matches `text`. Raises: UsageError, NotSupported."""
@@ -237,24 +238,10 @@ class Model:
         """
         finder = concept_finder(method, penalty)
         with self._making() as noted:
-            encoded = self._encode(case.image)
-            model = self._explained(case.caption)
-            found = finder.find(model, encoded)
-            maps = finder.explain(model, encoded, concept_targets(found))
-        others = (old for old in case.maps if (old.method, old.target.kind) != (finder.name, "concept"))
-        every, agreements = add_agreements([*others, *maps])
+            new = find_concepts(finder, self._explained(case.caption), self._encode(case.image))
         options = {"method": method, "penalty": "" if penalty is None else str(penalty)}
-        return with_command(
-            case,
-            self._command(["concepts", "CASE"], options),
-            noted,
-            self.encoder,
-            maps=every,
-            scores=carry_scores(case, every),
-            agreements=agreements,
-            concepts=found.concepts if found else (),
-            concept_fit=found.fit if found else None,
-        )
+        command = self._command(["concepts", "CASE"], options)
+        return with_command(case, command, noted, self.encoder, **add_answers(case, new))
 
     def measure(
         self, case: Case, metrics: str | Sequence[str] = JUDGED, protocol: Protocol | None = None
@@ -287,28 +274,45 @@ class Model:
 
     # ---- inside -----------------------------------------------------------------------------
 
+    def _captioned(
+        self, photo: SkinImage, lang: Language, names: Sequence[str], texts: Sequence[str]
+    ) -> Case:
+        """The case without maps; `names` and `texts` are what it is asked next."""
+        encoded = self._encode(photo)
+        captions = write_captions(self.captioner, encoded, lang, self.settings.beams)
+        (outside,) = check_outside(self.captioner, [encoded], [photo])
+        command = self._command(["explain", "PHOTO"], {"method": names, "lang": lang, "query": texts})
+        asked = {"lang": lang, "methods": ", ".join(names)}
+        silent = f"There is no captioner for '{self.encoder.card.name}': similarity questions only."
+        return Case(
+            photo,
+            captions,
+            record_maker(self.encoder, self.captioner, self.settings, asked=asked, command=command),
+            evidence=measure_words(self._explained(captions[0]), encoded),
+            outside=outside,
+            warnings=() if self.captioner else (silent,),
+            alternatives=other_words(self.captioner, encoded, captions[0]),
+        )
+
+    def _answer(self, case: Case, names: Sequence[str], texts: Sequence[str], tell: Watch | None) -> Answers:
+        """What the methods say of the case's words and of `texts`."""
+        plan = plan_questions(chosen_methods(names), case.caption, case.evidence, texts)
+        skip = DermaXAIError if tell else NotSupported if ALL in names else ()
+        answers = Answers()
+        model = self._explained(case.caption)
+        for name, answers in answer_all(model, self._encode(case.image), plan, skip):
+            if tell is not None:
+                tell(name, glance(case, answers))
+        return answers
+
     def _ask(self, case: Case, target: Target, method: str) -> Case:
         """Add the map of `target` in the place of an older one."""
         asker = find_method(method)
         with self._making() as noted:
             target = in_readable_question(target)
-            encoded = self._encode(case.image)
-            model = self._explained(case.caption)
-            (heat,) = asker.explain(model, encoded, [target])
-            texts = text_sides(asker, model, encoded, [target])
-        others = (old for old in case.maps if _question(old) != _question(heat))
-        every, agreements = add_agreements([*others, heat])
-        kept = (old for old in case.texts if _question(old) != _question(heat))
-        return with_command(
-            case,
-            self._command(question_words(target), {"method": method}),
-            noted,
-            self.encoder,
-            maps=every,
-            scores=carry_scores(case, every),
-            agreements=agreements,
-            texts=(*kept, *texts),
-        )
+            new = ask_one(asker, self._explained(case.caption), self._encode(case.image), target)
+        command = self._command(question_words(target), {"method": method})
+        return with_command(case, command, noted, self.encoder, **add_answers(case, new))
 
     def _describe(self, batch: Sequence[Photo], lang: Language) -> list[Case]:
         captioner = self.check_language(lang)
@@ -343,7 +347,3 @@ class Model:
         """Repeatable conditions; gives the list that holds the warnings afterwards."""
         with kept_warnings() as noted, repeatable(self.settings):
             yield noted
-
-
-def _question(heat: HeatMap | TextMap) -> tuple[str, Target, str]:
-    return heat.method, heat.target, heat.variant

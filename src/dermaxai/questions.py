@@ -7,11 +7,12 @@ from collections.abc import Sequence
 from dataclasses import replace
 from typing import Any
 
+from dermaxai.captioner.words import find_phrase
 from dermaxai.errors import NotSupported, UsageError
 from dermaxai.explain import METHODS
 from dermaxai.explain.base import WORDS, AbstractMethod, Explained
 from dermaxai.explain.evidence import known_mean, visual_evidence
-from dermaxai.types import Caption, Encoded, Evidence, Language, Target, TargetKind
+from dermaxai.types import Caption, Case, Encoded, Evidence, Language, Target, TargetKind
 
 WORD_METHOD = "evidence"
 """Asked why a word was said."""
@@ -99,6 +100,14 @@ def plan_questions(
     return plan
 
 
+def texts_asked(case: Case) -> list[str]:
+    """The texts that somebody asked a case about, besides the words of its caption."""
+    caption = case.caption
+    said = {in_english(word.text, caption.language) for word in caption.words} | {caption.text}
+    asked = (heat.target for heat in case.maps if heat.target.against is None)
+    return named([one.text for one in asked if one.kind == "query" and one.text not in said])
+
+
 def in_english(word: str, language: Language) -> str | None:
     """A word of a caption as a text tower reads it: Russian ones through the glossary, None if not there."""
     from dermaxai.concepts.glossary import english_of
@@ -135,7 +144,7 @@ def plan_phrase(caption: Caption, text: str, against: str | None = None) -> Targ
 
     Raises: UsageError for words that the caption has not, an empty rival, and words against themselves.
     """
-    places = caption.find_phrase(checked_text(text))
+    places = find_phrase(caption, checked_text(text))
     spelled = caption.text[caption.words[places[0]].start : caption.words[places[-1]].stop]
     if against is not None and " ".join(spelled.casefold().split()) == " ".join(against.casefold().split()):
         raise UsageError(f"'{spelled}' cannot be compared with itself.", hint="Name another word.")

@@ -8,7 +8,8 @@ import io
 import json
 import os
 import re
-from collections.abc import Iterable
+import zlib
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
 from pathlib import Path
@@ -26,8 +27,14 @@ from dermaxai.viewer import case_to_page
 LONGEST_SIDE = 1600
 """Photo pixels in the report; larger photos are shown smaller, maps and values stay those of the original."""
 PHOTO_QUALITY = 88
-MODULES = ("painting.js", "panels.js", "viewer.js")
+MODULES = (
+    "painting.js", "telling.js", "holding.js", "cursor.js", "trust.js", "panels.js", "words.js", "keys.js",
+    "methods.js", "viewer.js", "paper.js", "told.js", "opening.js",
+)  # fmt: skip
 """In the order of their imports, each import on one line."""
+LOADER = "unpacking.js"
+EXACT = ("sha256", "encoder", "captioner", "command", "settings", "versions")
+"""Rows of 'How made' that are read sign by sign."""
 LIMITS = ("map", "grid", "methods", "caption", "skin")
 REMOVALS = ("tokens", "blur", "mean", "noisy linear")
 NAMES = ("method.", "metric.", "scalar.", "layer.", "setting.", "note.", "check.", "removal.")
@@ -35,8 +42,7 @@ NAMES = ("method.", "metric.", "scalar.", "layer.", "setting.", "note.", "check.
 
 
 ELSEWHERE = (
-    "caption.other", "figure.word", "figure.against", "notice.caption", "trust.marks", "scores.map",
-    "scores.random", "scores.limit",
+    "caption.other", "figure.against", "notice.caption", "scores.map", "scores.random", "scores.limit",
 )  # fmt: skip
 """Strings of figures and of the terminal, which the page does not say."""
 
@@ -51,7 +57,11 @@ class Piece:
     """JSON of what fills the places of the string `key`."""
 
 
-def write_report(case: Case, path: Path | str, *, language: Language = "en") -> Path:
+Readings = Sequence[Mapping[str, Any]]
+"""What readers said of the case, as `reading.telling.readings_of` gives it."""
+
+
+def write_report(case: Case, path: Path | str, *, language: Language = "en", readings: Readings = ()) -> Path:
     """Write the report of `case`; `language` is that of the interface on opening, both are inside.
 
     The file replaces an earlier one in one step. The same case gives the same file.
@@ -62,36 +72,49 @@ def write_report(case: Case, path: Path | str, *, language: Language = "en") -> 
     target.parent.mkdir(parents=True, exist_ok=True)
     fresh = target.with_name(f".{target.name}.{uuid4().hex[:8]}")
     try:
-        fresh.write_bytes(render_report(case, language=language).encode())
+        fresh.write_bytes(render_report(case, language=language, readings=readings).encode())
         os.replace(fresh, target)
     finally:
         fresh.unlink(missing_ok=True)
     return target
 
 
-def render_report(case: Case, *, language: Language = "en") -> str:
-    """The report as text. Raises: NotSupported for another language."""
-    from jinja2 import Environment, StrictUndefined
+def render_report(case: Case, *, language: Language = "en", readings: Readings = ()) -> str:
+    """The report as text; arguments as `write_report`. Raises: NotSupported for another language."""
+    from jinja2 import Environment, FunctionLoader, StrictUndefined
     from markupsafe import Markup
 
     texts = catalogue(language)
-    style, script = _squeeze_style(_asset("style.css")), _script()
+    style, loader, script = _squeeze_style(_asset("style.css")), _squeeze(_asset(LOADER)), _script()
     environment = Environment(
-        autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True
+        loader=FunctionLoader(_asset),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
     )
-    return environment.from_string(_asset("report.html.j2")).render(
-        case=case,
+    text = environment.get_template("report.html.j2").render(
+        caption=case.captions[0] if case.captions else None,
+        others=case.captions[1:],
         language=language,
         t=texts.text,
-        notices=[(known, catalogue(known).text("notice")) for known in LANGUAGES],
+        notices=_in_all_languages("notice"),
+        silent=_in_all_languages("report.silent"),
+        old=_in_all_languages("report.old"),
         style=Markup(style),
-        script=Markup(script),
-        policy=_policy(style, script),
+        loader=Markup(loader),
+        policy=_policy(style, loader, script),
         photo=_photo(case.image),
-        bundle=Markup(_script_json(_bundle(case))),
-        made=_made_rows(case, texts),
+        bundle=Markup(_deflated(_bundle(case, readings) | {"script": script})),
+        made=made_rows(case, texts),
         limits=LIMITS,
+        exact=EXACT,
     )
+    return "\n".join(line.strip() for line in text.splitlines() if line.strip())
+
+
+def _in_all_languages(key: str) -> list[tuple[Language, str]]:
+    return [(known, catalogue(known).text(key)) for known in LANGUAGES]
 
 
 def _asset(name: str) -> str:
@@ -118,20 +141,21 @@ def _squeeze_style(text: str) -> str:
     return re.sub(r": +", ":", line).replace(";}", "}")
 
 
-def _policy(style: str, script: str) -> str:
-    """Nothing may load but this style, this script and pictures inside the file."""
+def _policy(style: str, *scripts: str) -> str:
+    """Nothing may load but this style, these scripts and pictures inside the file."""
 
     def digest(text: str) -> str:
         return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")
 
+    allowed = " ".join(f"'sha256-{digest(script)}'" for script in scripts)
     return (
         f"default-src 'none'; img-src data:; style-src 'sha256-{digest(style)}'; "
-        f"script-src 'sha256-{digest(script)}'; base-uri 'none'; form-action 'none'"
+        f"script-src {allowed}; base-uri 'none'; form-action 'none'"
     )
 
 
-def _bundle(case: Case) -> dict[str, Any]:
-    """What viewer.js mounts: the case, the strings of every language, the colours."""
+def _bundle(case: Case, readings: Readings) -> dict[str, Any]:
+    """What viewer.js mounts: the case, the strings of every language, the colours; and the readings."""
     colours = json.loads(_asset("colours.json"))
     return {
         "case": _pack_maps(case_to_page(case)),
@@ -140,6 +164,7 @@ def _bundle(case: Case) -> dict[str, Any]:
             name: base64.b64encode(bytes.fromhex(entry["hex"])).decode("ascii")
             for name, entry in colours.items()
         },
+        "readings": [dict(entry) for entry in readings],
     }
 
 
@@ -178,12 +203,11 @@ def _names_of(heat: HeatMap) -> list[tuple[str, str]]:
     return [("method", heat.method), ("note", heat.method), ("scalar", heat.scalar), ("layer", heat.layer)]
 
 
-def _script_json(document: object) -> str:
-    """JSON that cannot end the script element it stands in."""
+def _deflated(document: object) -> str:
+    """JSON, deflated without a header, in base64: small, and nothing in it can end its script element."""
     text = json.dumps(document, ensure_ascii=False, sort_keys=True, allow_nan=False, separators=(",", ":"))
-    for sign in "<>&\u2028\u2029":
-        text = text.replace(sign, f"\\u{ord(sign):04x}")
-    return text
+    packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
+    return base64.b64encode(packer.compress(text.encode()) + packer.flush()).decode("ascii")
 
 
 def _photo(image: SkinImage) -> str:
@@ -195,7 +219,7 @@ def _photo(image: SkinImage) -> str:
     return f"data:image/jpeg;base64,{base64.b64encode(buffer.getvalue()).decode('ascii')}"
 
 
-def _made_rows(case: Case, texts: Catalogue) -> list[tuple[str, list[Piece]]]:
+def made_rows(case: Case, texts: Catalogue) -> list[tuple[str, list[Piece]]]:
     """Key and value of the table 'How made'; empty values are left out."""
     made, image = case.made_by, case.image
     height, width = image.pixels.shape[:2]
@@ -221,6 +245,15 @@ def _made_rows(case: Case, texts: Catalogue) -> list[tuple[str, list[Piece]]]:
     ]
 
 
+def made_json(case: Case) -> list[list[Any]]:
+    """The table 'How made' as JSON, which a live viewer says in its own language.
+
+    A row: key, pieces [text, key of a string or '', JSON of its values or ''], whether it is exact.
+    """
+    rows = made_rows(case, catalogue("en"))
+    return [[key, [[one.text, one.key, one.values] for one in pieces], key in EXACT] for key, pieces in rows]
+
+
 def _named(kind: str, name: str, texts: Catalogue) -> Piece:
     """A name that the catalogue may know, as `Catalogue.name`."""
     key = f"{kind}.{name}"
@@ -228,8 +261,11 @@ def _named(kind: str, name: str, texts: Catalogue) -> Piece:
 
 
 def _kinds(case: Case, texts: Catalogue) -> list[Piece]:
-    """A line per kind of map: method, variant, scalar and layer."""
-    kinds = dict.fromkeys((heat.method, heat.variant, heat.scalar, heat.layer) for heat in case.maps)
+    """A line per kind of map: method, variant, scalar, and layer unless it is made of other maps."""
+    kinds = dict.fromkeys(
+        (heat.method, heat.variant, heat.scalar, "" if heat.layer.startswith("maps of ") else heat.layer)
+        for heat in case.maps
+    )
     lines = [
         [
             _named("method", method, texts),

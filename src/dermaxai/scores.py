@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import math
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
 from dermaxai.errors import UsageError
-from dermaxai.types import Case, HeatMap, Score, Target, Verdict
+from dermaxai.types import Agreement, Case, HeatMap, Score, Target, Verdict
 
 JUDGED = ("deletion", "insertion")
 """Metrics whose verdicts decide whether a map is trusted at a glance."""
@@ -73,6 +74,22 @@ def find_score(case: Case, method: str, text: str, metric: str) -> Score:
             if score.metric == metric and score.of == name:
                 return score
     raise UsageError(f"The case has no score '{metric}' for '{wanted[0]}'.", hint="Measure the case first.")
+
+
+def pairs_of(agreement: Agreement) -> list[tuple[str, str, float]]:
+    """Each pair of different methods once, with its correlation; pairs with a constant map are left out.
+
+    >>> pairs_of(Agreement(Target("query", "dark"), ("a", "b"), (1.0, 0.25, 0.25, 1.0)))
+    [('a', 'b', 0.25)]
+    """
+    methods, values = agreement.methods, agreement.correlations
+    count = len(methods)
+    return [
+        (methods[row], methods[column], values[row * count + column])
+        for row in range(count)
+        for column in range(row + 1, count)
+        if math.isfinite(values[row * count + column])
+    ]
 
 
 def carry_scores(before: Case, maps: Sequence[HeatMap]) -> tuple[Score, ...]:

@@ -98,22 +98,6 @@ class Caption:
                 return index
         raise UsageError(f"The caption has no word '{text}'.", hint=f"Its text: {self.text}")
 
-    def find_phrase(self, text: str) -> range:
-        """Indices of the words that are spelled `text`, case ignored; one, or several in a row.
-
-        Raises: UsageError where the caption has no such words, or has punctuation between them.
-        """
-        wanted = text.casefold().split()
-        if len(wanted) < 2:
-            index = self.find(text.strip())
-            return range(index, index + 1)
-        for start in range(len(self.words) - len(wanted) + 1):
-            found = self.words[start : start + len(wanted)]
-            spelled = self.text[found[0].start : found[-1].stop].casefold()
-            if [word.text.casefold() for word in found] == wanted == spelled.split():
-                return range(start, start + len(wanted))
-        raise UsageError(f"The caption has no words '{text}' in a row.", hint=f"Its text: {self.text}")
-
 
 @dataclass(frozen=True, slots=True)
 class Target:
@@ -161,6 +145,17 @@ class Evidence:
         if self.from_image:
             return ""
         return "despite" if self.nats < -MINIMUM_NATS else "expected"
+
+
+@dataclass(frozen=True, slots=True)
+class Alternative:
+    """What else the decoder would have said in the place of a word, given the same image and text before."""
+
+    word: int
+    """Index in `Caption.words`."""
+    text: str
+    logprob: float
+    """Nats, summed over tokens, to compare with `Word.logprob`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -306,6 +301,8 @@ class Case:
     texts: tuple[TextMap, ...] = ()
     concept_fit: ConceptFit | None = None
     agreements: tuple[Agreement, ...] = ()
+    alternatives: tuple[Alternative, ...] = ()
+    """Of the words of the first caption, by word and falling probability."""
 
     @property
     def caption(self) -> Caption:
@@ -342,7 +339,11 @@ class Case:
         return save_figure(self, path, text=text, method=method, language=self.caption.language)
 
     def report(self, path: Path | str, language: Language | None = None) -> Path:
-        """Write one HTML file that opens from disk, by default in the caption's language."""
-        from dermaxai.report import write_report
+        """Write one HTML file that opens from disk, or two printed pages if `path` ends in .pdf.
 
-        return write_report(self, path, language=language or self.caption.language)
+        By default in the caption's language. Raises: MissingExtra for a PDF without the extra.
+        """
+        from dermaxai import pdf, report
+
+        write = pdf.write_pdf if str(path).lower().endswith(".pdf") else report.write_report
+        return write(self, path, language=language or self.caption.language)

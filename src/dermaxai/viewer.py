@@ -17,10 +17,31 @@ from dermaxai.concepts.tree import read_tree
 from dermaxai.geometry import Placement
 from dermaxai.overlay import account_for, hottest_count, is_signed, summarise
 from dermaxai.scores import SANITY, map_names, scores_by_map
-from dermaxai.types import Caption, Case, Concept, ConceptFit, Evidence, HeatMap, Score, Target
+from dermaxai.types import (
+    Agreement,
+    Caption,
+    Case,
+    Concept,
+    ConceptFit,
+    Evidence,
+    HeatMap,
+    Language,
+    Score,
+    Target,
+)
 
 SCORE_DIGITS = 3
 """Behind the point."""
+QUESTIONLESS = ("rollout",)
+"""Methods with one map for every question, as `AbstractMethod.reads_question` has it; the page says so."""
+DISAGREEMENT = 0.5
+"""Mean rank correlation below which the methods are said to disagree."""
+_COMMON_WORDS: dict[Language, str] = {
+    "en": "a an and are as at by for from has in is it of on or the this to with",
+    "ru": "а без в во для до же за и из или к ко на над не но о об от по под при с со у",
+}
+COMMON = {language: frozenset(words.split()) for language, words in _COMMON_WORDS.items()}
+"""Words that only hold a sentence together, by language; drawn paler."""
 STEPS = 2047
 """A cell travels as 12 bits, two signs of base64, for q + STEPS + 1 and means q / STEPS * peak: zero and
 signs are exact, the rest to a quarter of a thousandth of the peak. The raw values are in the case."""
@@ -43,7 +64,7 @@ def case_to_page(case: Case) -> dict[str, Any]:
         "photo": {"height": height, "width": width},
         "captions": [_caption(caption) for caption in case.captions],
         "evidence": {entry.word: _evidence(entry) for entry in case.evidence},
-        "methods": [{"name": name, "variant": variant} for name, variant in methods],
+        "methods": [_method(name, variant) for name, variant in methods],
         "targets": [_target(key) for key in targets],
         "places": [_place(*place) for place in places],
         "scalars": list(scalars),
@@ -73,11 +94,7 @@ def case_to_page(case: Case) -> dict[str, Any]:
             if _key(entry.target) in targets and (entry.method, entry.variant) in methods
         ],
         "agreements": [
-            {
-                "target": targets[_key(entry.target)],
-                "methods": list(entry.methods),
-                "correlations": [_finite(value, digits=3) for value in entry.correlations],
-            }
+            {"target": targets[_key(entry.target)]} | _agreement(entry)
             for entry in case.agreements
             if _key(entry.target) in targets
         ],
@@ -90,6 +107,7 @@ def case_to_page(case: Case) -> dict[str, Any]:
             for entry in _others(case)
             if not entry.metric.startswith(SANITY)
         ],
+        "alternatives": _alternatives(case),
         "outside": _outside(case),
         "warnings": list(case.warnings),
     }
@@ -111,13 +129,37 @@ def _target(key: tuple[str, str, int | None, str | None]) -> dict[str, Any]:
     return {"kind": kind, "text": text, "word": word if plain else None, "against": against}
 
 
+def _method(name: str, variant: str) -> dict[str, Any]:
+    """`reads` is told only where it is False: one map for every question."""
+    return {"name": name, "variant": variant} | ({"reads": False} if name in QUESTIONLESS else {})
+
+
+def _agreement(entry: Agreement) -> dict[str, Any]:
+    """All pairs, and the mean over pairs of different methods whose maps are not constant."""
+    size = len(entry.methods)
+    pairs = [
+        value
+        for place, value in enumerate(entry.correlations)
+        if place // size != place % size and math.isfinite(value)
+    ]
+    mean = sum(pairs) / len(pairs) if pairs else math.nan
+    return {
+        "methods": list(entry.methods),
+        "correlations": [_finite(value, digits=3) for value in entry.correlations],
+        "mean": _finite(mean, digits=3),
+        "disagree": mean < DISAGREEMENT,
+    }
+
+
 def _caption(caption: Caption) -> dict[str, Any]:
     words = [
         {
             "start": word.start,
             "stop": word.stop,
             "certainty": _finite(math.exp(min(word.logprob, 0.0)), digits=4),
+            "logprob": _finite(word.logprob, digits=2),
         }
+        | ({"common": True} if word.text.casefold() in COMMON[caption.language] else {})
         for word in caption.words
     ]
     return {"language": caption.language, "text": caption.text, "words": words}
@@ -227,6 +269,14 @@ def _sanity(case: Case) -> dict[str, Any]:
             numbers = (_finite(number, digits=2) for number in (entry.value, entry.low, entry.high))
             check["rows"][entry.of] = [*numbers, entry.n, entry.verdict[:1] or "-"]
     return found
+
+
+def _alternatives(case: Case) -> dict[int, list[list[Any]]]:
+    """Of each word that has any: what else would have been said, and its log-probability in nats."""
+    held: dict[int, list[list[Any]]] = {}
+    for entry in case.alternatives:
+        held.setdefault(entry.word, []).append([entry.text, _finite(entry.logprob, digits=2)])
+    return held
 
 
 def _concept(entry: Concept) -> dict[str, Any]:

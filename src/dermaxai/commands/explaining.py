@@ -1,24 +1,23 @@
-"""Commands that make or change cases: explain, query, contrast, report."""
+"""Commands that make or change cases: explain, query, contrast."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, Literal
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
 from dermaxai.commands.checks import (
     MISSING,
     check_case,
-    check_file,
     check_folder,
     exit_code,
     is_missing,
     tell_missing,
 )
 from dermaxai.commands.console import complain, give_notice, say, say_json, talk
-from dermaxai.commands.options import Asked, CaseStyle, Choice, JsonOption, Style, grouped
+from dermaxai.commands.options import Asked, CaseStyle, Choice, Style, grouped
 from dermaxai.errors import DermaXAIError, SettingError, UnknownName, UsageError
 
 if TYPE_CHECKING:
@@ -142,28 +141,6 @@ def contrast(
     after = model_of(choice, before, case).contrast(before, word, against, method)
     answer = style.of(before)
     _show_answer(after, keep_case(after, case, answer.lang), answer)
-
-
-def report(
-    case: CaseArgument,
-    lang: Annotated[
-        Literal["en", "ru"] | None,
-        typer.Option("--lang", help="Language of the page.", show_default="that of the caption"),
-    ] = None,
-    output: Annotated[
-        Path | None, typer.Option("--output", "-o", help="File.", show_default="report.html in the case")
-    ] = None,
-    as_json: JsonOption = False,
-) -> None:
-    """Write the report of a case: one HTML file that opens without any network."""
-    before, target = read_case(case), output or case / REPORT
-    check_file(target)
-    give_notice()
-    path = before.report(target, lang)
-    if as_json:
-        say_json({"case": str(case), "report": str(path)})
-    else:
-        say(str(path))
 
 
 def read_case(folder: Path) -> Case:

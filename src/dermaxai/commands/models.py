@@ -43,15 +43,16 @@ def _row(card: EncoderCard) -> dict[str, Any]:
 
 
 def find_weights(card: EncoderCard) -> Path | None:
-    """The weights of an encoder on this machine; nothing is opened, no network touched."""
+    """The weights of an encoder on this machine; nothing is opened, no network touched, no torch loaded."""
+    from importlib.resources import files
+
     from dermaxai.encoders import hub
-    from dermaxai.loading import demo_folder
     from dermaxai.settings import read_settings
 
     carried = read_settings().weights
     places = [carried / card.name] if carried else []
     if not card.repo_id:
-        places.append(demo_folder().with_name(card.name) / "encoder")
+        places.append(Path(str(files("dermaxai"))) / card.name / "encoder")
     names = (card.weights, *card.alternatives)
     known = (place / name for place in places for name in names)
     found = next((path for path in known if path.is_file()), None)
@@ -134,7 +135,7 @@ def methods(as_json: JsonOption = False) -> None:
     """Every explanation method: what it answers, on which towers, and its variants."""
     from dermaxai.explain import METHODS
 
-    rows = [_method_row(name, METHODS.load(name)) for name in METHODS]
+    rows = [method_row(name, METHODS.load(name)) for name in METHODS]
     if as_json:
         for row in rows:
             say_json(row)
@@ -154,7 +155,8 @@ POOLINGS = {"class": "class token", "mean": "mean of patches", "map": "MAP head"
 """How the towers read their patches: open_clip and timm; PanDerm; SigLIP."""
 
 
-def _method_row(name: str, kind: Any) -> dict[str, Any]:  # noqa: ANN401 - a subclass of AbstractMethod
+def method_row(name: str, kind: Any) -> dict[str, Any]:  # noqa: ANN401 - a subclass of AbstractMethod
+    """Everything an explanation method says of itself, as JSON has it."""
     about = (kind.__doc__ or "").strip().splitlines()
     method = kind()
     return {

@@ -10,6 +10,7 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from dermaxai.captioner.words import find_phrase
 from dermaxai.errors import NotSupported, UsageError
 from dermaxai.explain.articles import decided_tokens, first_of, with_article
 from dermaxai.explain.base import Explained, speaker, watching, without_dropout
@@ -77,7 +78,7 @@ def ask(captioner: Captioner, caption: Caption, targets: Sequence[Target]) -> Qu
 def said_words(caption: Caption, target: Target) -> range:
     """Which words a target of kind word or phrase means. Raises: UsageError."""
     if target.word is None:
-        return caption.find_phrase(target.text)
+        return find_phrase(caption, target.text)
     count = len(target.text.split()) if target.kind == "phrase" else 1
     if not 0 <= target.word <= len(caption.words) - count:
         raise UsageError(f"The caption has {len(caption.words)} words; there is no number {target.word}.")

@@ -1,7 +1,10 @@
 // Maps as pixels: the same drawing as overlay.py, for a canvas of any size over the whole photo.
+// What stays between words is kept: where pixels lie among cells, the colours, the sheet of pixels.
 
 const FULL_AT = 0.6; // as overlay.py: share of the range from which the layer has its full opacity
 const STEPS = 2047; // as viewer.py: a cell is 12 bits, a share of the map's peak
+const LEVELS = 255; // of strength on either side of zero
+const HATCH = 0x96f2f5f5; // grey lines of a map that says nothing
 
 /** The maps of a case: a table {columns, rows} as the report carries it, or objects. */
 export function unpack(maps) {
@@ -27,52 +30,114 @@ export function colourTable(text) {
   return Uint8Array.from(atob(text), (sign) => sign.charCodeAt(0));
 }
 
-/** For each canvas pixel of one axis inside the covered stretch: the lower cell, and the share of the next. */
+/** Gives a canvas the photo's proportions, `longest` pixels on the longer side. */
+export function fit(canvas, { width, height }, longest) {
+  const scale = longest / Math.max(width, height);
+  canvas.width = Math.max(Math.round(width * scale), 1);
+  canvas.height = Math.max(Math.round(height * scale), 1);
+}
+
+/** For each pixel of one axis inside the covered stretch: the lower cell, the next, and the share of the next. */
 function spots(pixels, photo, start, length, cells) {
-  const found = [];
+  const found = { first: pixels, last: 0, near: new Uint16Array(pixels), next: new Uint16Array(pixels), share: new Float32Array(pixels) };
   for (let pixel = 0; pixel < pixels; pixel++) {
     const at = (((pixel + 0.5) * photo) / pixels - start) / length;
     if (at < 0 || at >= 1) continue;
     const centre = Math.min(Math.max(at * cells - 0.5, 0), cells - 1);
     const near = Math.min(Math.floor(centre), Math.max(cells - 2, 0));
-    found.push({ pixel, near, next: Math.min(near + 1, cells - 1), share: centre - near });
+    found.first = Math.min(found.first, pixel);
+    found.last = pixel + 1;
+    found.near[pixel] = near;
+    found.next[pixel] = Math.min(near + 1, cells - 1);
+    found.share[pixel] = centre - near;
   }
   return found;
 }
 
-/** Draws `map` on a transparent canvas that lies over the whole photo. */
-export function paint(canvas, map, photo, look) {
+const sampled = new WeakMap();
+
+function sampling(place, photo, width, height) {
+  const sizes = sampled.get(place) ?? sampled.set(place, new Map()).get(place);
+  const size = `${width} ${height}`;
+  if (!sizes.has(size))
+    sizes.set(size, {
+      down: spots(height, photo.height, place.top, place.height, place.rows),
+      across: spots(width, photo.width, place.left, place.width, place.columns),
+    });
+  return sizes.get(size);
+}
+
+const sheets = new WeakMap();
+
+/** The pixels of a canvas, as bytes for the canvas and as whole pixels for us. */
+function sheet(canvas, context) {
   const { width, height } = canvas;
-  const context = canvas.getContext("2d");
-  const image = context.createImageData(width, height);
-  const { values, place, signed } = map;
-  const { rows, columns } = place;
-  const across = spots(width, photo.width, place.left, place.width, columns);
-  for (const y of spots(height, photo.height, place.top, place.height, rows)) {
-    for (const x of across) {
-      const offset = 4 * (y.pixel * width + x.pixel);
-      if (map.peak === 0) {
-        hatch(image.data, offset, x.pixel + y.pixel, width);
-        continue;
-      }
-      const upper = values[y.near * columns + x.near] * (1 - x.share) + values[y.near * columns + x.next] * x.share;
-      const lower = values[y.next * columns + x.near] * (1 - x.share) + values[y.next * columns + x.next] * x.share;
-      const strength = Math.min(Math.max((upper * (1 - y.share) + lower * y.share) / look.limit, signed ? -1 : 0), 1);
-      colour(image.data, offset, strength, signed, look);
-    }
+  let found = sheets.get(canvas);
+  if (found?.image.width !== width || found.image.height !== height) {
+    const image = context.createImageData(width, height);
+    found = { image, pixels: new Uint32Array(image.data.buffer) };
+    sheets.set(canvas, found);
   }
+  return found;
+}
+
+let palettes = new Map();
+
+/** Colour and opacity of every level of strength, as pixels of a little-endian machine. */
+function palette(signed, look) {
+  const name = signed ? "diverging" : look.colour;
+  const key = `${signed} ${name} ${look.opacity} ${look.threshold}`;
+  if (palettes.has(key)) return palettes.get(key);
+  if (palettes.size > 20) palettes = new Map();
+  const table = look.colours[name];
+  const pixels = new Uint32Array(2 * LEVELS + 1);
+  for (let level = -LEVELS; level <= LEVELS; level++) {
+    const strength = signed ? level / LEVELS : Math.max(level / LEVELS, 0);
+    if (Math.abs(strength) < look.threshold) continue;
+    const entry = 3 * Math.round(signed ? strength * 127.5 + 127.5 : strength * 255);
+    const alpha = Math.round(255 * look.opacity * Math.min(Math.abs(strength) / FULL_AT, 1));
+    pixels[level + LEVELS] = (alpha << 24) | (table[entry + 2] << 16) | (table[entry + 1] << 8) | table[entry];
+  }
+  palettes.set(key, pixels);
+  return pixels;
+}
+
+/** Draws `map`, or nothing, on a transparent canvas that lies over the whole photo. */
+export function paint(canvas, map, photo, look) {
+  const context = canvas.getContext("2d");
+  const { image, pixels } = sheet(canvas, context);
+  pixels.fill(0);
+  if (map) (map.peak ? colourIn : hatch)(pixels, canvas, map, { ...sampling(map.place, photo, canvas.width, canvas.height), look });
   context.putImageData(image, 0, 0);
 }
 
-function colour(data, offset, strength, signed, look) {
-  if (Math.abs(strength) < look.threshold) return;
-  const entry = 3 * Math.round(signed ? strength * 127.5 + 127.5 : strength * 255);
-  const table = signed ? look.colours.diverging : look.colours.viridis;
-  for (let i = 0; i < 3; i++) data[offset + i] = table[entry + i];
-  data[offset + 3] = Math.round(255 * look.opacity * Math.min(Math.abs(strength) / FULL_AT, 1));
+function colourIn(pixels, { width }, { values, place, signed }, { down, across, look }) {
+  const { columns } = place;
+  const colours = palette(signed, look);
+  const scale = LEVELS / (look.limit || 1);
+  const row = new Float32Array(columns);
+  const { first, last, near, next, share } = across;
+  for (let y = down.first; y < down.last; y++) {
+    const upper = down.near[y] * columns, lower = down.next[y] * columns, part = down.share[y];
+    for (let i = 0; i < columns; i++) row[i] = (values[upper + i] * (1 - part) + values[lower + i] * part) * scale;
+    for (let x = first, at = y * width + first; x < last; x++, at++) {
+      const level = row[near[x]] * (1 - share[x]) + row[next[x]] * share[x];
+      pixels[at] = colours[level >= LEVELS ? 2 * LEVELS : level <= -LEVELS ? 0 : (level + LEVELS + 0.5) | 0];
+    }
+  }
 }
 
-function hatch(data, offset, diagonal, width) {
-  if (diagonal % Math.max(6, Math.round(width / 50)) > Math.max(0, width / 400)) return;
-  data.set([245, 245, 242, 150], offset);
+function hatch(pixels, { width }, map, { down, across }) {
+  const step = Math.max(6, Math.round(width / 50)), thick = Math.max(0, width / 400);
+  for (let y = down.first; y < down.last; y++)
+    for (let x = across.first; x < across.last; x++) if ((x + y) % step <= thick) pixels[y * width + x] = HATCH;
+}
+
+/** The colour bar of a map: one row of 256 pixels. */
+export function paintBar(canvas, map, look) {
+  const context = canvas.getContext("2d");
+  const image = context.createImageData(256, 1);
+  const table = look.colours[map.signed ? "diverging" : look.colour];
+  for (let i = 0; i < 256; i++) image.data.set([...table.slice(3 * i, 3 * i + 3), 255], 4 * i);
+  context.putImageData(image, 0, 0);
 }

@@ -1,0 +1,162 @@
+// Every request of the page. A failure is a Fault {error, message, hint, status, wait}: the server's typed error,
+// or 'Unreachable' when it does not answer at all.
+
+export class Fault extends Error {
+  constructor({ error = "other", message = "", hint = "" }, status = 0, wait = 0) {
+    super(message);
+    Object.assign(this, { error, hint, status, wait });
+  }
+}
+
+const link = { up: true, csrf: "", delay: 1000, timer: 0 };
+const news = new EventTarget();
+
+/** Listens to 'down', 'up' and 'unknown' (nobody is signed in). */
+export const on = (name, listener) => news.addEventListener(name, listener);
+
+export const isUp = () => link.up;
+
+/** The mark that changes must carry; the session sends it. */
+export function setCsrf(mark) {
+  link.csrf = mark ?? "";
+}
+
+function down() {
+  if (!link.up) return;
+  link.up = false;
+  link.delay = 1000;
+  news.dispatchEvent(new Event("down"));
+  link.timer = setTimeout(again, link.delay);
+}
+
+async function again() {
+  clearTimeout(link.timer);
+  try {
+    await fetch("/healthz", { cache: "no-store" });
+    up();
+  } catch {
+    link.delay = Math.min(link.delay * 1.6, 10000);
+    link.timer = setTimeout(again, link.delay);
+  }
+}
+
+/** Asks at once whether the server is back. */
+export const tryAgain = () => again();
+
+function up() {
+  if (link.up) return;
+  link.up = true;
+  news.dispatchEvent(new Event("up"));
+}
+
+/** Sends one request; resolves to its Response. Throws: Fault. */
+async function send(path, { method = "GET", body, headers = {}, signal } = {}) {
+  const sent = { Accept: "application/json", ...headers };
+  if (method !== "GET") sent["X-CSRF-Token"] = link.csrf;
+  if (body !== undefined && !(body instanceof FormData)) {
+    sent["Content-Type"] = "application/json";
+    body = JSON.stringify(body);
+  }
+  let answer;
+  try {
+    answer = await fetch(path, { method, body, headers: sent, signal, credentials: "same-origin" });
+  } catch (error) {
+    if (error.name === "AbortError") throw error;
+    down();
+    throw new Fault({ error: "Unreachable" });
+  }
+  up();
+  if (answer.ok) return answer;
+  const told = await answer.json().catch(() => ({}));
+  const fault = new Fault(told, answer.status, Number(answer.headers.get("Retry-After")) || 0);
+  if (answer.status === 401) news.dispatchEvent(new Event("unknown"));
+  throw fault;
+}
+
+const read = async (path, options) => {
+  const answer = await send(path, options);
+  return answer.status === 204 ? null : answer.json();
+};
+
+export const get = (path, options) => read(path, options);
+export const post = (path, body = {}, options = {}) => read(path, { method: "POST", body, ...options });
+export const remove = (path) => read(path, { method: "DELETE" });
+
+/** An address with the parameters that have a value. */
+export function address(path, values) {
+  const asked = new URLSearchParams(Object.entries(values).filter(([, value]) => value !== "" && value !== null && value !== undefined));
+  return asked.size ? `${path}?${asked}` : path;
+}
+
+/** A key that makes a request sent twice count once. */
+export function freshKey() {
+  return [...crypto.getRandomValues(new Uint8Array(16))].map((byte) => byte.toString(16).padStart(2, "0")).join("");
+}
+
+/** Sends a photo; `told(share)` hears how much of it has left. Throws: Fault. */
+export function sendPhoto(file, choices, key, told) {
+  const form = new FormData();
+  form.append("file", file, file.name || "photo");
+  for (const [name, value] of Object.entries(choices)) for (const one of [value].flat()) if (one !== "") form.append(name, one);
+  return new Promise((resolve, reject) => {
+    const request = new XMLHttpRequest();
+    request.open("POST", "/api/cases");
+    request.setRequestHeader("X-CSRF-Token", link.csrf);
+    request.setRequestHeader("Idempotency-Key", key);
+    request.setRequestHeader("Accept", "application/json");
+    request.upload.onprogress = (event) => event.lengthComputable && told(event.loaded / event.total);
+    request.onerror = () => {
+      down();
+      reject(new Fault({ error: "Unreachable" }));
+    };
+    request.onload = () => {
+      up();
+      let body = {};
+      try {
+        body = JSON.parse(request.responseText);
+      } catch { /* an answer that is not ours: told by its status */ }
+      if (request.status < 300) return resolve(body);
+      if (request.status === 401) news.dispatchEvent(new Event("unknown"));
+      reject(new Fault(body, request.status, Number(request.getResponseHeader("Retry-After")) || 0));
+    };
+    request.send(form);
+  });
+}
+
+const ENDED = ["done", "failed", "cancelled"];
+
+export const hasEnded = (job) => ENDED.includes(job.state);
+
+/** Follows one job: `heard(job)` at every change, until it has ended or the returned function is called. */
+export function follow(id, heard) {
+  let source = null, timer = 0, over = false;
+  const stop = () => {
+    over = true;
+    clearTimeout(timer);
+    source?.close();
+  };
+  const hear = (job) => {
+    if (over) return;
+    if (hasEnded(job)) stop();
+    heard(job);
+  };
+  const poll = async () => {
+    try {
+      hear(await get(`/api/jobs/${id}`));
+    } catch (fault) {
+      if (fault.status === 404) return stop();
+    }
+    if (!over) timer = setTimeout(listen, link.up ? 700 : 2500);
+  };
+  const listen = () => {
+    if (over) return;
+    source = new EventSource(`/api/jobs/${id}/events`);
+    source.addEventListener("progress", (event) => hear(JSON.parse(event.data)));
+    source.onerror = () => {
+      source.close();
+      if (!over) poll();
+    };
+  };
+  listen();
+  return stop;
+}

@@ -1,0 +1,45 @@
+// Blind reading: a form beside the photo; nothing of the machine's is on the page.
+
+import { post } from "./api.js";
+import { make, say, showFault } from "./states.js";
+
+/** The reader's own reading of a photo, before anything of the machine's is shown. */
+export function mountBlind(home, context) {
+  const began = performance.now();
+  const field = (key, input, more) => make("label", { class: "field" }, make("span", { say: key }), more && make("small", { say: more }), input);
+  const findings = make("textarea", { rows: 5, maxlength: 4000, required: true });
+  const diagnosis = make("input", { type: "text", maxlength: 500, autocomplete: "off" });
+  const sure = [1, 2, 3, 4, 5].map((value) => make("label", { class: "pill" }, make("input", { type: "radio", name: "confidence", value }), make("span", {}, make("span", { say: `reading.blind.${value}` }))));
+  const trouble = make("div", { hidden: true });
+  const status = make("p", { class: "soft", role: "status" });
+  const go = make("button", { class: "button primary", say: "reading.blind.go" });
+  const form = make("form", { class: "judge blind-form", novalidate: true, onsubmit: (event) => send(event) },
+    field("reading.blind.findings", findings, "reading.blind.findings.more"), field("reading.blind.diagnosis", diagnosis),
+    make("fieldset", { class: "field" }, make("legend", { say: "reading.blind.confidence" }), make("div", { class: "pills" }, ...sure)),
+    trouble, make("div", { class: "row" }, go), status, make("p", { class: "soft", say: "reading.blind.once" }));
+
+  async function send(event) {
+    event.preventDefault();
+    if (!findings.value.trim()) {
+      say(status, "reading.blind.missing");
+      findings.focus();
+      return;
+    }
+    const seconds = Math.round((performance.now() - began) / 100) / 10;
+    if (!context.isNamed() && !(await context.askName())) return;
+    const chosen = form.querySelector("[name=confidence]:checked");
+    go.disabled = true;
+    try {
+      await post(`/api/cases/${context.id}/reading`, { findings: findings.value, diagnosis: diagnosis.value, confidence: chosen ? Number(chosen.value) : null, seconds });
+      context.load();
+    } catch (fault) {
+      if (fault.error === "Conflict") return context.load();
+      showFault(trouble, fault);
+    } finally {
+      go.disabled = false;
+    }
+  }
+
+  (context.slot ?? home).replaceChildren(form);
+  return { speak() {}, destroy: () => form.remove() };
+}

@@ -1,0 +1,346 @@
+// The reading room: what a reader says of a word, what they saw before, and how far readers agree.
+//
+// mountReading(viewer, context)   into context.slot: answer, marked places, comment
+// mountBlind(home, context)       into context.slot: the reader's own reading; then context.load()
+// mountSummary(home)              agreement and exports, for an admin
+//
+// context = { id, entry, slot, reader(), isNamed(), askName(), load() }. Each returns { destroy(), speak() }.
+
+import { get, post } from "./api.js";
+import { Board, boundsOf, placeOf, TOOLS } from "./regions.js";
+import { announce, button, make, moment, name, say, showFault, t } from "./states.js";
+
+export { mountBlind } from "./blind.js";
+export { mountSummary } from "./summary.js";
+
+const ANSWERS = ["agree", "wrong_place", "wrong_word"];
+const WHOLE = ["agree", "wrong_word"]; // a description as a whole has no place
+const SIGNS = { agree: "✓", wrong_place: "↔", wrong_word: "✗" };
+const ICONS = {
+  brush: "M4 17c4 1 6-1 6-4l8-9 2 2-9 8c-3 0-5 0-7 3z",
+  box: "M4 6h16v12H4z",
+  point: "M12 3v6m0 6v6M3 12h6m6 0h6",
+  polygon: "M5 17l3-11 9-2 3 9-7 6z",
+};
+const COMMENT = 2000;
+
+const icon = (tool) => {
+  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
+  const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
+  svg.setAttribute("viewBox", "0 0 24 24");
+  svg.setAttribute("aria-hidden", "true");
+  path.setAttribute("d", ICONS[tool]);
+  svg.append(path);
+  return svg;
+};
+
+/** A region in words. */
+function told(region, number, photo) {
+  const { width, height } = boundsOf(region);
+  const size = (length) => Math.round(length);
+  return t(`reading.region.${region.kind}`, { number, width: size(width), height: size(height), place: t(`region.${placeOf(region, photo)}`) });
+}
+
+class Room {
+  constructor(viewer, context) {
+    Object.assign(this, { viewer, context, key: null, drafts: new Map(), answers: [], everyone: null, draft: null });
+    this.board = new Board(viewer.overlay, viewer.case.photo, (what, values) => this.hear(what, values));
+    this.stopping = new AbortController();
+    const on = (target, type, react) => target.addEventListener(type, react, { signal: this.stopping.signal });
+    this.build();
+    on(viewer.root, "dermaxai:select", ({ detail }) => this.follow(detail));
+    on(viewer.root, "dermaxai:method", () => this.showMethod());
+    on(document, "keydown", (event) => this.press(event));
+    this.follow({ key: viewer.state.target, pinned: viewer.state.pinned });
+    this.load();
+  }
+
+  /** Own answers, and everybody's for an admin. */
+  async load() {
+    try {
+      const found = await get(`/api/cases/${this.context.id}/feedback`);
+      if (this.stopping.signal.aborted) return;
+      this.answers = found.answers;
+      this.everyone = found.everyone;
+      showFault(this.trouble, null);
+    } catch (fault) {
+      showFault(this.trouble, fault, button("action.again", () => this.load()));
+    }
+    this.take(this.key);
+    this.showMine();
+  }
+
+  build() {
+    this.subject = make("div", { class: "pills", role: "radiogroup", label: "reading.about" });
+    this.method = make("p", { class: "soft" });
+    this.pills = make("div", { class: "pills", role: "radiogroup", label: "reading.answer" });
+    this.more = make("p", { class: "soft answer-more" });
+    this.marking = this.buildTools();
+    this.comment = make("textarea", { rows: 2, maxlength: COMMENT, oninput: () => this.change({ comment: this.comment.value }) });
+    this.left = make("small", { class: "soft" });
+    this.save = make("button", { class: "button primary", say: "reading.save" });
+    this.status = make("span", { class: "soft", role: "status" });
+    this.trouble = make("div", { hidden: true });
+    this.who = make("p", { class: "soft" });
+    this.mine = make("div", { class: "mine" });
+    this.form = make("form", { class: "judge", onsubmit: (event) => this.send(event) },
+      make("h2", { say: "reading" }), this.subject, this.method, this.pills, this.more, this.marking,
+      make("label", { class: "field" }, make("span", { say: "reading.comment" }), this.comment, this.left),
+      this.trouble, make("div", { class: "row" }, this.save, this.status), this.who, this.mine);
+    this.context.slot.replaceChildren(this.form);
+    this.showWho();
+    this.addKeys();
+  }
+
+  buildTools() {
+    this.tools = TOOLS.map((tool) => make("button", { type: "button", class: "button tool", "data-tool": tool, "aria-pressed": "false", onclick: () => this.use(this.board.tool === tool ? null : tool) }, icon(tool), make("span", { say: `reading.${tool}` })));
+    this.size = make("input", { type: "range", min: 1, max: 50, step: 0.5, label: "reading.size", oninput: () => this.board.resize((this.size.valueAsNumber / 200) * this.longest()) });
+    this.sizes = make("label", { class: "sizes", hidden: true }, make("span", { say: "reading.size" }), this.size);
+    this.hint = make("p", { class: "soft hint", hidden: true });
+    this.ending = button("reading.close", () => this.board.closeShape(), "", { hidden: true });
+    this.undo = button("reading.undo", () => this.board.undo(), "quiet");
+    this.clear = button("reading.clear", () => this.board.clear(), "quiet");
+    this.done = button("reading.done", () => this.use(null), "", { hidden: true });
+    this.list = make("ol", { class: "marks-list" });
+    this.dock = make("div", { class: "dock" }, make("div", { class: "row", role: "toolbar", label: "reading.tools" }, ...this.tools, this.sizes, this.ending, this.undo, this.clear, this.done), this.hint);
+    return make("div", { class: "marking", role: "group", label: "reading.mark" }, make("h3", { say: "reading.mark" }), this.dock, this.list);
+  }
+
+  longest() {
+    return Math.max(this.viewer.case.photo.width, this.viewer.case.photo.height);
+  }
+
+  /** The keys of this room in the viewer's list of keys. */
+  addKeys() {
+    const home = this.viewer.root.querySelector('[data-slot="keys"]');
+    this.keys = make("dl", {}, make("dt", {}, make("kbd", {}, "B")), make("dd", { say: "reading.keys.brush" }));
+    home?.append(this.keys);
+  }
+
+  /** A pinned word becomes the subject; one that is only pointed at does so while nothing is being said. */
+  follow({ key, pinned }) {
+    const wanted = pinned ?? key;
+    if (!wanted?.startsWith("word:") || wanted === this.key) return this.showMethod();
+    if (!pinned && (this.draft?.changed || this.board.tool || this.form.contains(document.activeElement))) return;
+    this.take(wanted);
+  }
+
+  /** What is being said of a word, or of 'caption'. */
+  take(key) {
+    if (this.board.tool) this.use(null);
+    this.key = key;
+    if (key?.startsWith("word:")) this.last = key;
+    if (!this.drafts.get(key)?.changed) this.drafts.set(key, this.fresh(key));
+    this.draft = this.drafts.get(key);
+    this.comment.value = this.draft.comment;
+    this.board.load(this.draft.regions);
+    this.show();
+  }
+
+  fresh(key) {
+    const given = this.answers.find((one) => one.current && one.word === this.wordOf(key));
+    return { answer: given?.answer ?? "", regions: given?.regions ?? [], comment: given?.comment ?? "", given, changed: false };
+  }
+
+  wordOf(key) {
+    return key?.startsWith("word:") ? Number(key.slice(5)) : null;
+  }
+
+  change(values) {
+    Object.assign(this.draft, values, { changed: true });
+    this.hold();
+    this.show();
+  }
+
+  /** Whoever begins to answer keeps the word under discussion. */
+  hold() {
+    if (this.key?.startsWith("word:") && this.viewer.state.pinned !== this.key) this.viewer.select(this.key, { pin: true });
+  }
+
+  show() {
+    const { key, draft } = this;
+    const isWord = this.wordOf(key) !== null;
+    this.showSubject();
+    this.showMethod();
+    const kinds = isWord ? ANSWERS : WHOLE;
+    const prefix = isWord ? "reading" : "reading.caption";
+    this.choices(this.pills, "answer", kinds.map((answer) => [answer, `${prefix}.${answer}`, {}, SIGNS[answer]]), draft.answer, (answer) => this.change({ answer }));
+    this.more.hidden = !draft.answer;
+    if (draft.answer) say(this.more, `${prefix}.${draft.answer}.more`);
+    this.marking.hidden = !isWord || draft.answer === "wrong_word";
+    if (this.marking.hidden && this.board.tool) this.use(null);
+    this.viewer.overlay.classList.toggle("unmarked", this.marking.hidden);
+    say(this.left, "reading.left", { number: COMMENT - this.comment.value.length });
+    this.left.hidden = this.comment.value.length < COMMENT - 200;
+    if (draft.changed) say(this.status, "reading.unsaved");
+    else if (draft.given) say(this.status, "reading.saved");
+    else this.quiet(this.status);
+    this.showMarks();
+  }
+
+  quiet(element) {
+    delete element.dataset.say;
+    element.textContent = "";
+  }
+
+  showSubject() {
+    const word = this.last && this.viewer.label(this.last);
+    const choices = [word && [this.last, "reading.word", { word }], ["caption", "reading.caption", {}]].filter(Boolean);
+    this.choices(this.subject, "subject", choices, this.key ?? "", (key) => {
+      this.take(key);
+      this.hold();
+    });
+  }
+
+  /** Radio buttons that look like pills; the one that has the focus keeps it. */
+  choices(home, field, entries, chosen, react) {
+    const held = home.contains(document.activeElement) ? document.activeElement.value : null;
+    home.replaceChildren(...entries.map(([value, key, values, sign]) => {
+      const input = make("input", { type: "radio", name: `reading-${field}`, value, checked: value === chosen, onchange: () => react(value) });
+      return make("label", { class: "pill" }, input, make("span", {}, sign && make("b", { "aria-hidden": "true" }, sign), make("span", { say: [key, values] })));
+    }));
+    if (held !== null) home.querySelector(`[value="${held}"]`)?.focus();
+  }
+
+  /** Whose map is in sight: that is what 'place' is about. */
+  shownMethod() {
+    const map = this.key?.startsWith("word:") ? this.viewer.shown(this.key) : undefined;
+    return map ? this.viewer.case.methods[map.method].name : "";
+  }
+
+  showMethod() {
+    this.method.hidden = this.wordOf(this.key) === null;
+    const method = this.shownMethod();
+    if (method) say(this.method, "reading.method", { method: name("method", method) });
+    else say(this.method, "reading.method.none");
+  }
+
+  showMarks() {
+    const { regions } = this.board;
+    this.list.replaceChildren(...regions.map((region, index) => make("li", {}, make("span", {}, told(region, index + 1, this.viewer.case.photo)),
+      make("button", { type: "button", class: "button quiet", label: ["reading.remove", { number: index + 1 }], onclick: () => this.board.remove(index) }, "×"))));
+    const none = !regions.length && !this.board.draft;
+    this.undo.disabled = this.clear.disabled = none;
+  }
+
+  /** Takes up a tool: the photo comes into sight, the tools stay beside it. */
+  use(tool) {
+    const before = this.board.tool;
+    this.board.use(tool, tool ? t("reading.canvas", { tool: t(`reading.${tool}`) }) : "");
+    for (const one of this.tools) one.setAttribute("aria-pressed", one.dataset.tool === tool);
+    this.form.classList.toggle("marking-now", Boolean(tool));
+    this.done.hidden = this.hint.hidden = !tool;
+    this.sizes.hidden = tool !== "brush";
+    this.ending.hidden = tool !== "polygon";
+    this.ending.disabled = !this.board.canClose();
+    this.showSize();
+    if (tool) {
+      this.hold();
+      this.hint.replaceChildren(make("span", { say: `reading.hint.${tool}` }), " ", make("span", { say: "reading.hint.keys" }));
+      const beside = matchMedia("(min-width: 860px)").matches;
+      if (beside) this.dock.scrollIntoView({ block: "nearest" });
+      else this.viewer.get("stage").scrollIntoView({ block: "center" });
+      this.viewer.overlay.focus({ preventScroll: true });
+    } else if (before) this.tools.find((one) => one.dataset.tool === before).focus();
+  }
+
+  showSize() {
+    this.size.value = (this.board.radius / this.longest()) * 200;
+    this.size.setAttribute("aria-valuetext", t("reading.size.value", { number: Math.round(this.board.radius) }));
+  }
+
+  hear(what, { region, number, x, y } = {}) {
+    const { photo } = this.viewer.case;
+    if (what === "added" || what === "removed") {
+      this.change({ regions: this.board.regions.map((one) => ({ ...one })) });
+      if (region) announce(`reading.${what}`, { what: told(region, number, photo) });
+    } else if (what === "moved") announce("reading.at", { x, y });
+    else if (what === "leave") this.use(null);
+    else if (what === "size") this.showSize();
+    else announce(`reading.${what}`);
+    this.ending.disabled = !this.board.canClose();
+    this.undo.disabled = !this.board.regions.length && !this.board.draft;
+  }
+
+  /** B takes up the brush, wherever the focus is, unless somebody is writing. */
+  press(event) {
+    const { target } = event;
+    const writing = target.closest?.("input:not([type=range], [type=radio], [type=checkbox]), textarea, select, [contenteditable], dialog");
+    if (event.code !== "KeyB" || event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented || writing || document.querySelector("dialog[open]")) return;
+    if (this.marking.hidden || this.viewer.root.querySelector("[data-part=keys-on]")?.checked === false) return;
+    event.preventDefault();
+    this.use(this.board.tool === "brush" ? null : "brush");
+  }
+
+  async send(event) {
+    event.preventDefault();
+    const { draft, key } = this;
+    if (!draft?.answer || key === null) {
+      say(this.status, "reading.answer.missing");
+      this.pills.querySelector("input")?.focus();
+      return;
+    }
+    if (!this.context.isNamed() && !(await this.context.askName())) return;
+    const body = {
+      answer: draft.answer, caption: this.viewer.case.captions[0]?.text ?? "", word: this.wordOf(key), method: this.shownMethod(),
+      regions: this.marking.hidden ? [] : draft.regions, comment: this.comment.value,
+    };
+    this.save.disabled = true;
+    say(this.status, "reading.saving");
+    try {
+      await post(`/api/cases/${this.context.id}/feedback`, body);
+      draft.changed = false;
+      showFault(this.trouble, null);
+      this.showWho();
+      await this.load();
+      announce("reading.saved");
+    } catch (fault) {
+      say(this.status, "reading.unsaved");
+      const again = fault.error === "Conflict" ? [button("action.again", () => this.context.load())] : [];
+      showFault(this.trouble, fault, ...again);
+    } finally {
+      this.save.disabled = false;
+    }
+  }
+
+  showWho() {
+    const named = this.context.isNamed();
+    this.who.replaceChildren(named ? say(make("span"), "reading.who", { name: this.context.reader().name })
+      : make("span", {}, say(make("span"), "reading.who.none"), " ", button("reading.who.choose", async () => (await this.context.askName()) && this.showWho(), "quiet")));
+  }
+
+  showMine() {
+    const line = (one, whose = "") => {
+      const key = one.word === null ? "caption" : `word:${one.word}`;
+      const prefix = one.word === null ? "reading.caption" : "reading";
+      const subject = make("button", { type: "button", class: "button quiet", disabled: !one.current, onclick: () => this.open(key) }, one.word === null ? t("reading.caption") : one.text);
+      const facts = [one.regions.length && t("reading.marks", { number: one.regions.length }), one.comment && `“${one.comment}”`, one.method && name("method", one.method), one.current ? moment(one.created) : t("reading.old")];
+      return make("li", {}, whose && make("b", {}, whose), subject, make("span", { class: "given" }, `${SIGNS[one.answer]} `, t(`${prefix}.${one.answer}`)), make("small", {}, facts.filter(Boolean).join(" · ")));
+    };
+    const part = (key, rows, open) => rows.length && make("details", { open }, make("summary", {}, say(make("span"), key), ` ${rows.length}`), make("ul", {}, ...rows));
+    const others = this.everyone ?? [];
+    this.mine.replaceChildren(...[
+      part("reading.mine", this.answers.map((one) => line(one)), false), part("reading.others", others.map((one) => line(one, one.pseudonym)), false),
+    ].filter(Boolean));
+  }
+
+  open(key) {
+    if (key !== "caption") this.viewer.select(key, { pin: true });
+    this.take(key);
+  }
+
+  /** After a change of language: what `say` does not reach. */
+  speak() {
+    this.show();
+    this.showMine();
+    if (this.board.tool) this.viewer.overlay.setAttribute("aria-label", t("reading.canvas", { tool: t(`reading.${this.board.tool}`) }));
+  }
+
+  destroy() {
+    this.stopping.abort();
+    this.board.destroy();
+    this.keys.remove();
+  }
+}
+
+export const mountReading = (viewer, context) => new Room(viewer, context);
