@@ -59,9 +59,7 @@ def postgres():
         yield lambda: make_database(home)
     finally:
         if server is not None:
-            server.send_signal(signal.SIGQUIT)
-            with suppress(subprocess.TimeoutExpired):
-                server.wait(PATIENCE)
+            stop_server(server)
         shutil.rmtree(home, ignore_errors=True)
 
 
@@ -97,7 +95,7 @@ def find_programs():
     return next((folder for folder in folders if (folder / "postgres").exists()), None)
 
 
-def start_server(programs, home):
+def start_server(programs, home, settings=SETTINGS):
     """A server that listens at a socket in `home` only; PostgreSQL refuses to run as root."""
     owner = owner_of_server()
     data = home / "data"
@@ -118,8 +116,15 @@ def start_server(programs, home):
         "-N",
     ]
     subprocess.run(made, check=True, timeout=PATIENCE, **quiet)
-    settings = [part for setting in SETTINGS for part in ("-c", setting)]
-    return subprocess.Popen([programs / "postgres", "-D", data, "-k", home, *settings], **quiet)
+    told = [part for setting in settings for part in ("-c", setting)]
+    return subprocess.Popen([programs / "postgres", "-D", data, "-k", home, *told], **quiet)
+
+
+def stop_server(server):
+    """At once: what it kept is thrown away."""
+    server.send_signal(signal.SIGQUIT)
+    with suppress(subprocess.TimeoutExpired):
+        server.wait(PATIENCE)
 
 
 def owner_of_server():

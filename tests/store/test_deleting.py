@@ -112,8 +112,10 @@ def test_no_copy_of_a_deleted_text_stays_in_a_page_that_it_once_stood_in(sqlite_
                 row.caption = f"{marks[case_id]} " * draw.randint(0, 60)
                 row.facts = {"mark": [marks[case_id]] * draw.randint(0, 40)}
     gone = draw.sample(list(marks), 60)
-    for case_id in gone:
-        delete_case(sqlite_store, case_id, actor="anna")
+    with sqlite_store.write() as session:
+        for case_id in gone:
+            session.get(CaseRow, case_id).created = now() - timedelta(hours=2)
+    assert set(delete_older(sqlite_store, timedelta(hours=1), actor="anna")) == set(gone)
     content = everything(sqlite_store.folder)
     assert [marks[case_id] for case_id in gone if marks[case_id].encode() in content] == []
     assert all(marks[case_id].encode() in content for case_id in set(marks) - set(gone))
