@@ -46,7 +46,7 @@ from dermaxai.store.tables import CaseRow, Event, Job
 ENDED = ("done", "failed", "cancelled")
 PATIENCE = 600.0
 """Seconds until a round counts as hanging."""
-METHODS = "evidence,grad_cam,xgrad_cam"
+METHODS = "evidence,grad_cam"
 
 
 @dataclass(frozen=True, slots=True)

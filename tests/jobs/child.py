@@ -85,6 +85,7 @@ def own(command):
 if __name__ == "__main__":
     how = sys.argv[1]
     worker.do_job = do_job
+    process.GRACE_SECONDS = 0.2
     worker.Worker._warm_up = lambda self: self.models.tell({"state": "ready", "model": "none"})
     if how == "owner":
         own([sys.executable, __file__, *sys.argv[2:]])

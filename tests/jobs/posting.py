@@ -34,10 +34,10 @@ def post_row(store, owner="ann"):
         return ask(session, JobRequest("explain", case_id, owner), limit=1000)
 
 
-def ask_about(store, case_id, kind="query", owner="ann", limit=1000, **request):
+def ask_about(store, case_id, kind="query", request=None, owner="ann", limit=1000):
     """A question about a case; its job."""
     with store.write() as session:
-        return ask(session, JobRequest(kind, case_id, owner, request), limit=limit)
+        return ask(session, JobRequest(kind, case_id, owner, request or {"text": "mole"}), limit=limit)
 
 
 def job_of(store, job):

@@ -44,9 +44,7 @@ class Models:
         if wanted in self._loaded:
             self._loaded.move_to_end(wanted)
             return self._loaded[wanted]
-        while len(self._loaded) >= KEPT:
-            self._loaded.popitem(last=False)
-            gc.collect()
+        self._make_room()
         self.tell({"state": "loading", "model": wanted})
         try:
             self._loaded[wanted] = self._load(wanted)
@@ -55,6 +53,15 @@ class Models:
             raise
         self.tell({"state": "ready", "model": wanted})
         return self._loaded[wanted]
+
+    def _make_room(self) -> None:
+        while len(self._loaded) >= KEPT:
+            self._loaded.popitem(last=False)
+            frozen = gc.get_freeze_count()
+            gc.unfreeze()
+            gc.collect()
+            if frozen:
+                gc.freeze()
 
     def tell(self, state: State | None) -> None:
         """Announce a state of the worker; None says again how it stands with the models."""

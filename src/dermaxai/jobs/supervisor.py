@@ -67,12 +67,9 @@ class Supervisor:
     def stop(self) -> None:
         """Let the worker finish the stage at hand and give its job back; returns when it is gone."""
         self._stopping.set()
-        with self._lock:
-            child = self._child
-            if child is not None and child.stdin is not None:
-                with suppress(OSError):
-                    child.stdin.close()
+        child = self._child
         if child is not None:
+            self._hang_up(child)
             _end(child)
         if self._thread.is_alive():
             self._thread.join()
@@ -102,7 +99,9 @@ class Supervisor:
             return None
         if child.stdout is not None:
             self._listen(child.stdout)
-        return child.wait()
+        code = child.wait()
+        self._hang_up(child)
+        return code
 
     def _start_child(self) -> subprocess.Popen[bytes]:
         with self._lock:
@@ -118,6 +117,12 @@ class Supervisor:
                     # A worker that does not read may not hold the server up.
                     os.set_blocking(child.stdin.fileno(), False)
         return child
+
+    def _hang_up(self, child: subprocess.Popen[bytes]) -> None:
+        """A worker whose pipe has ended stops."""
+        with self._lock, suppress(OSError):
+            if child.stdin is not None:
+                child.stdin.close()
 
     def _listen(self, stream: IO[bytes]) -> None:
         with stream:

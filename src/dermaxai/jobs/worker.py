@@ -69,21 +69,24 @@ class Worker:
         """Load the first model, then do jobs."""
         if not self._stopping.is_set():
             self._warm_up()
-        while True:
-            self._woken.clear()  # Before the look, so that no call in between is missed.
-            if self._stopping.is_set():
-                return
-            if not self._insist(self.do_next):
-                self._woken.wait(IDLE_SECONDS)
+        # Libraries and model live long: half a million objects need not be searched after every job.
+        gc.freeze()
+        try:
+            self._empty_queue()
+        finally:
+            gc.unfreeze()
 
     def do_next(self) -> bool:
         """Do the job whose turn it is; False where none can begin. Raises: StoreError."""
-        if time.monotonic() - self._tidied > TIDY_SECONDS:
+        with self.store.write() as session:
+            lost = queue.release_lost(session)
+        for left in lost:
+            log.warning("job %d was left by its worker; now it is %s", left.id, left.state)
+        # What a worker left is cleared away before another takes up the case.
+        if lost or time.monotonic() - self._tidied > TIDY_SECONDS:
             tidy(self.store, self.shelf)
             self._tidied = time.monotonic()
         with self.store.write() as session:
-            for left in queue.release_lost(session):
-                log.warning("job %d was left by its worker; now it is %s", left.id, left.state)
             job = queue.claim_next(session, self.name)
         if job is None:
             return False
@@ -96,6 +99,14 @@ class Worker:
         return True
 
     # ---- inside -----------------------------------------------------------------------------
+
+    def _empty_queue(self) -> None:
+        while True:
+            self._woken.clear()  # Before the look, so that no call in between is missed.
+            if self._stopping.is_set():
+                return
+            if not self._insist(self.do_next):
+                self._woken.wait(IDLE_SECONDS)
 
     def _warm_up(self) -> None:
         """The first photo does not wait for what a model does once; what fails is said by `Models`."""
