@@ -15,6 +15,7 @@ from dermaxai.reading.blind import (
     read_cases,
     reading_json,
     veil,
+    veil_jobs,
 )
 from dermaxai.store.cases import case_summary, find_case
 from dermaxai.store.tables import Event, Reading
@@ -124,6 +125,26 @@ def test_the_veil_leaves_only_what_was_there_before_the_model(study):
     text = json.dumps(told, default=str)
     for word in ("asymmetric", "lesion", "grad_eclip", "streaks", "disagreement", "faithfulness", "caption"):
         assert word not in text
+
+
+def test_jobs_of_unread_cases_repeat_no_text(study):
+    views = [
+        {
+            "case": case,
+            "kind": "contrast",
+            "state": "failed",
+            "stages": [{"name": "zebra", "state": "failed", "note": "zebra"}],
+            "error": {"error": "UsageError", "message": "Its text: zebra", "hint": "zebra"},
+        }
+        for case in ("one", "two")
+    ]
+    give(study, case="two")
+    with study.store.read() as session:
+        hidden, seen = veil_jobs(session, study.readers["r1"], True, views)
+        assert veil_jobs(session, study.readers["r1"], False, views) == views
+    assert seen == views[1]
+    assert "zebra" not in json.dumps(hidden)
+    assert (hidden["state"], hidden["error"]["error"]) == ("failed", "UsageError")
 
 
 def test_a_list_is_not_searched_or_sorted_by_what_it_hides():

@@ -121,3 +121,11 @@ def test_it_comes_in_pieces(study):
         study.answer("r1")
     with study.store.read() as session:
         assert len(list(export(session, study.shelf, "feedback", "json"))) == 4
+
+
+@pytest.mark.parametrize("what", COLUMNS)
+def test_every_database_gives_every_table(any_study, what):
+    any_study.answer("r1", regions=[BOX])
+    with any_study.store.write() as session:
+        give_reading(session, any_study.readers["r2"], "one", OwnReading("x"), blind=True)
+    assert rows_of(any_study, what)

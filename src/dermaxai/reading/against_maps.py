@@ -72,28 +72,30 @@ def _energies(
     """(case, energy inside, chance) of each marked answer, by method."""
     marked: dict[str, list[Given]] = defaultdict(list)
     for entry in words:
-        if entry.mask is not None:
+        if entry.is_marked:
             marked[entry.case].append(entry)
     found: dict[str, list[tuple[str, float, float]]] = defaultdict(list)
     for case, entries in marked.items():
         looked = look(case)
         if looked is None:
             continue
-        maps = {word: looked.maps_of(word) for word in {entry.word for entry in entries} if word is not None}
+        words_marked = {entry.word for entry in entries if entry.word is not None}
+        maps: dict[int | None, dict[str, HeatMap]] = {word: looked.maps_of(word) for word in words_marked}
         for entry in entries:
-            for method, inside, chance in _energies_of(entry, maps[entry.word] if entry.word in maps else {}):
+            for method, inside, chance in _energies_of(entry, maps.get(entry.word, {})):
                 found[method].append((case, inside, chance))
     return found
 
 
 def _energies_of(entry: Given, maps: Mapping[str, HeatMap]) -> Iterator[tuple[str, float, float]]:
     """Method, energy inside and chance of one marked answer; maps of one grid share the marked cells."""
-    assert entry.mask is not None, "only marked ones are here"
+    mask = entry.mask
+    assert mask is not None, "only marked ones are here"
     covered: dict[tuple[Placement, tuple[int, ...]], Cells] = {}
     for method, heat in maps.items():
         key = heat.placement, heat.values.shape
         if key not in covered:
-            covered[key] = cover(heat.placement, (heat.values.shape[0], heat.values.shape[1]), entry.mask)
+            covered[key] = cover(heat.placement, (heat.values.shape[0], heat.values.shape[1]), mask)
         inside = energy_share(heat.values, covered[key])
         if inside is not None:
             yield method, inside, float(covered[key].mean())

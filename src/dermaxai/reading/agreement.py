@@ -9,6 +9,7 @@ from functools import cached_property
 from typing import Any, get_args
 
 import numpy as np
+from numpy.typing import NDArray
 from sqlalchemy import select
 from sqlalchemy.orm import Session
 
@@ -19,8 +20,10 @@ from dermaxai.reading.looking import hash_caption
 from dermaxai.reading.regions import Mask, draw_mask, read_regions
 from dermaxai.store.tables import Answer, CaseRow, Feedback
 
+Bits = NDArray[np.uint8]
+
 ANSWERS: tuple[Answer, ...] = get_args(Answer)
-LONGEST = 320
+LONGEST = 256
 """Pixels on the longer side of the masks that are compared: enough for regions drawn by hand."""
 PLACED = ("agree", "wrong_place")
 """Answers whose regions say where the word is; with a wrong word there is no such place."""
@@ -39,14 +42,27 @@ class Given:
     height: int
     width: int
 
-    @cached_property
+    @property
+    def is_marked(self) -> bool:
+        """Whether there is an area that says where the word is."""
+        return self._bits is not None
+
+    @property
     def mask(self) -> Mask | None:
         """Where the reader sees what the word says, `LONGEST` pixels; None where no area is marked."""
+        if self._bits is None:
+            return None
+        shape, bits = self._bits
+        return np.unpackbits(bits, count=shape[0] * shape[1]).reshape(shape).astype(bool)
+
+    @cached_property
+    def _bits(self) -> tuple[tuple[int, int], Bits] | None:
+        """Drawn once and kept small: a study has thousands."""
         if self.answer not in PLACED or not self.regions:
             return None
         regions = read_regions(self.regions, self.height, self.width)
         mask = draw_mask(regions, self.height, self.width, LONGEST)
-        return mask if mask.any() else None
+        return ((mask.shape[0], mask.shape[1]), np.packbits(mask)) if mask.any() else None
 
 
 @dataclass(frozen=True, slots=True)
@@ -186,7 +202,7 @@ def _numbers(sums: np.ndarray[Any, np.dtype[np.float64]]) -> np.ndarray[Any, np.
 
 def overlap(given: Sequence[Given]) -> Overlap:
     """Dice of regions, pair by pair; intervals over resampled cases."""
-    marked = by_item(entry for entry in given if entry.mask is not None)
+    marked = by_item(entry for entry in given if entry.is_marked)
     values: list[float] = []
     cases: list[str] = []
     for (case, _), entries in marked.items():
