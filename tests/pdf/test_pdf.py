@@ -108,6 +108,31 @@ def test_any_case_fits_two_pages(case, words, length):
     assert count_pages(content) == 2
 
 
+@pytest.mark.parametrize("language", ["en", "ru"])
+def test_twenty_words_and_twelve_methods_fit_whole(case, monkeypatch, language):
+    import dermaxai.pdf
+
+    full = crowded(case, ["asymmetric", "dark", "irregular", "border", "brown"], 20)
+    usual = dataclasses.replace(
+        full,
+        maps=tuple(heat for heat in full.maps if heat.target.kind == "word"),
+        concepts=case.concepts,
+        warnings=case.warnings,
+        made_by=case.made_by,
+    )
+    pages = []
+
+    def keep(*given, **options):
+        pages.append(render_page(*given, **options))
+        return pages[-1]
+
+    monkeypatch.setattr(dermaxai.pdf, "render_page", keep)
+    assert count_pages(render_pdf(usual, language=language)) == 2
+    (page,) = pages
+    assert page.count("<figure") == 20
+    assert 'class="small left"' not in page
+
+
 def test_poor_cases_are_printed_too(case):
     nothing = dict.fromkeys(("maps", "evidence", "scores", "concepts", "warnings"), ())
     silent = dataclasses.replace(case, captions=(Caption("", "en", (), (), ()),), outside=None, **nothing)

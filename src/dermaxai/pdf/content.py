@@ -50,10 +50,10 @@ class Density:
 
 
 DENSITIES = (
-    Density("roomy", 20, 5, 8, 8, 6, 6, 2000, 600),
-    Density("close", 21, 7, 12, 8, 5, 5, 2000, 400),
-    Density("tight", 14, 7, 12, 6, 3, 4, 900, 220),
-    Density("least", 7, 0, 12, 4, 2, 2, 500, 110),
+    Density("roomy", 21, 7, 14, 10, 10, 14, 2000, 600),
+    Density("close", 21, 7, 14, 8, 6, 8, 2000, 400),
+    Density("tight", 14, 7, 14, 6, 3, 4, 900, 220),
+    Density("least", 7, 0, 14, 4, 2, 2, 500, 110),
 )
 """Tried in this order until two pages hold it; the last holds any case."""
 
