@@ -211,6 +211,16 @@ def _unfairness(server: Server, owners: dict[str, str]) -> int:
     return max(0, worst - 1)
 
 
+def first_reading(server: Server) -> dict[str, float]:
+    """Milliseconds of the very first look at each case, one after the other: its page is made then."""
+    times = []
+    for row in json.loads(server.get("/api/cases?limit=500&state=ready"))["cases"]:
+        begun = time.perf_counter()
+        server.get(f"/api/cases/{row['id']}")
+        times.append((time.perf_counter() - begun) * 1000)
+    return {"median, ms": round(statistics.median(times), 1), "slowest, ms": round(max(times), 1)}
+
+
 def read_cases(server: Server, reading: int, seconds: float, pause: float) -> dict[str, float]:
     """Milliseconds per case, over all connections, as a process of its own saw them."""
     ids = [row["id"] for row in json.loads(server.get("/api/cases?limit=500&state=ready"))["cases"]]
@@ -222,7 +232,7 @@ def read_cases(server: Server, reading: int, seconds: float, pause: float) -> di
         times = np.array(ours.recv())
         reader.join()
     shares = {f"p{share}, ms": float(np.percentile(times, share)) * 1000 for share in (50, 95, 99)}
-    figures = {"cases a second": len(times) / seconds, **shares, "slowest, ms": times.max() * 1000}
+    figures = {"cases a second": len(times) / seconds, **shares, "slowest, ms": float(times.max()) * 1000}
     return {name: round(value, 1) for name, value in (figures | {"server, MB": most["server"]}).items()}
 
 
@@ -271,6 +281,7 @@ def measure(arguments: argparse.Namespace, home: Path) -> dict[str, object]:
     first_words(server, photos[-1])
     figures |= {name: round(value, 2) for name, value in first_words(server, photos[-1]).items()}
     figures["posting at once"] = post_at_once(server, photos[:-1], arguments.posting)
+    figures["first reading of a case"] = first_reading(server)
     figures["reading without a pause"] = read_cases(server, arguments.reading, arguments.seconds, 0.0)
     figures["reading two a second each"] = read_cases(server, arguments.reading, arguments.seconds, 0.5)
     figures["stopped, s"] = round(server.stop(), 2)

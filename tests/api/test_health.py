@@ -5,7 +5,13 @@ import pytest
 from dermaxai.errors import StoreUnreachable
 from tests.api.whole_server import put_case, send_photo, talk, whole_server
 
-FAILED = {"state": "failed", "model": "demo", "message": "No weights in /srv.", "hint": "dermaxai fetch"}
+FAILED = {
+    "state": "failed",
+    "model": "demo",
+    "error": "WeightsMissing",
+    "message": "No weights in /srv.",
+    "hint": "dermaxai fetch",
+}
 
 
 @pytest.fixture

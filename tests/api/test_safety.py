@@ -99,8 +99,9 @@ def paths_of(routes):
 OF_THE_NAME = ("Ivanova",)
 """The name of the file is in the database as it is, and again as words that are searched."""
 SECRETS = [
-    *OF_THE_NAME, "Иванова", "Lesnaya-Street-12", "xmp-secret-4711", "comment-secret-4712", "text-secret-4713",
-    "serial-secret-4714", "artist-secret-4715", "Doe^Jane", "P-123456", "Clinic of Someplace", "description-4716",
+    *OF_THE_NAME, "Иванова", "Lesnaya-Street-12", "xmp-secret-4711", "comment-secret-4712",
+    "text-secret-4713", "serial-secret-4714", "artist-secret-4715", "description-4716", "Doe^Jane",
+    "P-123456", "Clinic of Someplace",
 ]  # fmt: skip
 NAME = "Ivanova_Мария_1975-05-03"
 SHOWN = ("/api/cases", "/api/cases/{case_id}")
@@ -144,7 +145,7 @@ def test_nothing_of_the_person_goes_anywhere(tmp_path, caplog, make, ending):
         told = place + unpacked(content.replace(name, b"") if place in SHOWN else content)
         secrets = [secret for secret in SECRETS if not (kept and secret in OF_THE_NAME)]
         assert not [secret for secret in secrets if secret.casefold() in told.casefold()], place
-        assert original[-200:-100] not in content, place
+        assert ending != "jpg" or original[-200:-100] not in content, place
     assert not [secret for secret in (*SECRETS, NAME) if secret in caplog.text]
 
 

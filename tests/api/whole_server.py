@@ -22,7 +22,7 @@ HOME = "http://127.0.0.1:8000"
 def whole_server(folder, **options):
     """An app whose store is open; it wakes nobody, and counts how often it would have."""
     told = ServeOptions(cases=folder, **options)
-    state = ServerState(told, open_store(folder))
+    state = ServerState(told, open_store(folder, told.url))
     state.wake = lambda: woken.append(1)
     woken = []
     app = create_app(told, state)

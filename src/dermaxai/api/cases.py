@@ -6,7 +6,7 @@ import json
 from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 from anyio.to_thread import run_sync
-from fastapi import APIRouter, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Request, Response
 from sqlalchemy import bindparam, func, select
 from sqlalchemy.orm import aliased
 
@@ -49,10 +49,7 @@ LATEST = 2**31 - 1
 """The databases count no further."""
 
 
-@router.get("", responses=refusals(403), summary="The list of cases")
-def show_cases(
-    state: State,
-    actor: Who,
+def wanted_cases(
     text: Annotated[str, Query(max_length=200, description="Words of caption, concepts or name.")] = "",
     sort: Annotated[Sort, Query(description="By what it is sorted.")] = "created",
     *,
@@ -60,17 +57,22 @@ def show_cases(
     only: Annotated[CaseState | Literal[""], Query(alias="state", description="Only these.")] = "",
     limit: Annotated[int, Query(ge=1, le=500, description="How many.")] = 50,
     after: Annotated[int, Query(ge=0, le=LATEST, description="How many are left out before them.")] = 0,
-) -> CaseList:
+) -> CaseSearch:
+    """Which part of the list is asked for."""
+    return CaseSearch(text, sort, descending, only, limit, after)
+
+
+@router.get("", responses=refusals(403), summary="The list of cases")
+def show_cases(state: State, actor: Who, wanted: Annotated[CaseSearch, Depends(wanted_cases)]) -> CaseList:
     """Newest first, or by disagreement of the methods, by the worst map, by caption or by name.
 
     In blind mode the list of an unread case says nothing of what the model said, and is neither searched nor
     sorted by it.
     """
     blind = state.options.blind
-    check_search(actor, blind, text, sort)
-    search = CaseSearch(text, sort, descending, only, limit, after)
+    check_search(actor, blind, wanted.text, wanted.sort)
     with state.store.read() as session:
-        found = list_cases(session, search)
+        found = list_cases(session, wanted)
         hides = must_read_first(actor, blind)
         seen = read_cases(session, actor) if hides else frozenset()
         rows = [_summary(row, hidden=hides and row.id not in seen) for row in found.rows]

@@ -67,8 +67,8 @@ TITLES = {
     "delete /api/readers/{pseudonym}": "Let a reader in no more",
 }
 """Of calls whose name in the program is no heading."""
-OPEN_TO_ALL = ("/healthz", "/version", "/api/session")
-"""Paths that need no token."""
+OPEN_TO_ALL = ("get /healthz", "get /version", "post /api/session")
+"""Calls that need no token."""
 
 
 def describe(app: FastAPI) -> dict[str, Any]:
@@ -84,8 +84,9 @@ def describe(app: FastAPI) -> dict[str, Any]:
         )
         document.setdefault("components", {})["securitySchemes"] = SCHEMES
         for path, method, operation in operations(document):
-            operation["summary"] = TITLES.get(f"{method} {path}", operation["summary"])
-            operation["security"] = [{}] if path in OPEN_TO_ALL else [{"token": []}, {"visit": []}, {}]
+            call = f"{method} {path}"
+            operation["summary"] = TITLES.get(call, operation["summary"])
+            operation["security"] = [{}] if call in OPEN_TO_ALL else [{"token": []}, {"visit": []}, {}]
         _drop_unused(document)
         app.openapi_schema = document
     return app.openapi_schema

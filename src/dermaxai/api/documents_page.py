@@ -14,7 +14,7 @@ from markupsafe import Markup, escape
 Document = Mapping[str, Any]
 HOME = "http://127.0.0.1:8000"
 """In examples."""
-MULTIPART = "multipart/form-data"
+FORMS = ("multipart/form-data", "application/x-www-form-urlencoded")
 
 
 @dataclass(frozen=True, slots=True)
@@ -153,7 +153,7 @@ def _example_of(one: Mapping[str, Any], schema: Mapping[str, Any]) -> str:
 def _body_fields(document: Document, operation: Mapping[str, Any]) -> Iterator[Field]:
     kind, schema = _body(document, operation)
     if schema is not None:
-        yield from _fields_of(schema, place="form" if kind == MULTIPART else "body")
+        yield from _fields_of(schema, place="form" if kind in FORMS else "body")
 
 
 def _body(document: Document, operation: Mapping[str, Any]) -> tuple[str, Mapping[str, Any] | None]:
@@ -251,8 +251,8 @@ def _curl(document: Document, path: str, method: str, operation: Mapping[str, An
     asked = re.sub(r"\{(\w+)\}", lambda found: examples.get(found[1]) or found[1].upper(), path)
     parts = ["curl"] if method == "get" else [f"curl -X {method.upper()}"]
     kind, schema = _body(document, operation)
-    if schema is not None and kind == MULTIPART:
-        parts = ["curl", "-F file=@photo.jpg" if "file" in schema["properties"] else "-F lang=en"]
+    if schema is not None and kind in FORMS:
+        parts = ["curl", "-F file=@photo.jpg" if "file" in schema["properties"] else "-d lang=en"]
     elif schema is not None:
         body = json.dumps(_sample(schema), ensure_ascii=False)
         parts = ["curl", "-H 'Content-Type: application/json'", f"-d '{body}'"]
@@ -261,19 +261,18 @@ def _curl(document: Document, path: str, method: str, operation: Mapping[str, An
     return " ".join([*parts, HOME + asked])
 
 
-def _sample(schema: Mapping[str, Any]) -> dict[str, Any]:
-    """A small body that would be taken: what is required, with values that say what they are."""
+def _sample(schema: Mapping[str, Any]) -> object:
+    """A small body that would be taken: the example of the schema, or what is required."""
+    if schema.get("examples"):
+        return schema["examples"][0]
     names = schema.get("required") or list(schema.get("properties", {}))[:1]
     return {name: _sample_value(name, schema["properties"][name]) for name in names}
 
 
 def _sample_value(name: str, schema: Mapping[str, Any]) -> object:
-    words = {"text": "blue-white veil", "word": "irregular", "against": "regular", "method": "splice"}
-    words |= {"methods": "grad_eclip", "metrics": "deletion", "answer": "agree", "token": "TOKEN"}
     if schema.get("examples"):
         return schema["examples"][0]
-    if schema.get("type") == "array":
-        return [words[name]] if name in words else []
     if "enum" in schema:
         return schema["enum"][0]
-    return {"integer": 1, "number": 1.0, "boolean": True}.get(str(schema.get("type")), words.get(name, name))
+    kinds: dict[str, object] = {"array": [], "integer": 1, "number": 1.0, "boolean": True}
+    return kinds.get(str(schema.get("type")), name)

@@ -84,7 +84,7 @@ EXAMPLES: Mapping[int, tuple[str, str, str]] = {
 
 
 def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
-    """How a route's description tells that it may refuse; 401, 429 and 503 may come from any route."""
+    """How a route's description tells that it may refuse; six statuses may come from any route."""
     return {status: _refusal(status) for status in sorted({*statuses, 401, 403, 413, 422, 429, 503})}
 
 

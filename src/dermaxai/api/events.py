@@ -75,8 +75,9 @@ class Watch:
             self._looking.cancel()
 
     def _start(self) -> None:
-        if self._looking is None or self._looking.done():
-            self._looking = asyncio.get_running_loop().create_task(self._look_on())
+        loop, looking = asyncio.get_running_loop(), self._looking
+        if looking is None or looking.done() or looking.get_loop() is not loop:
+            self._looking = loop.create_task(self._look_on())
 
     def _leave(self, job_id: int, news: asyncio.Event) -> None:
         listeners = self._listeners.get(job_id, set())

@@ -31,6 +31,8 @@ class WorkerState(Sent):
     state: Literal["none", "starting", "loading", "ready", "failed", "stopped"]
     """'none': this server shows cases only."""
     model: str = ""
+    error: str = ""
+    """Name of the error, where it failed."""
     message: str = ""
     """Why it failed."""
     hint: str = ""
@@ -124,7 +126,7 @@ def show_state(state: State) -> ServerView:
     limits = ("blind", "queue", "max_bytes", "max_pixels", "keep_days")
     return ServerView.model_validate(
         {
-            "worker": _worker(state, *SHOWN_TO_ALL, "message", "hint"),
+            "worker": _worker(state, *SHOWN_TO_ALL, "error", "message", "hint"),
             "models": [model.name for model in options.models],
             "cases": cases,
             "waiting": counts.get("waiting", 0),

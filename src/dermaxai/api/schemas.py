@@ -7,6 +7,7 @@ from typing import Annotated, Any
 
 from fastapi import Path
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic.config import JsonDict
 
 from dermaxai.api.errors import Problem
 from dermaxai.store.tables import CaseState, JobKind, JobState
@@ -31,6 +32,25 @@ class Given(BaseModel):
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
 
 
+JOB: JsonDict = {
+    "id": 17,
+    "case": "7f3a91c2b604",
+    "kind": "explain",
+    "state": "running",
+    "stages": [
+        {"name": "caption", "state": "done", "seconds": 0.31, "note": ""},
+        {"name": "evidence", "state": "running", "seconds": None, "note": ""},
+    ],
+    "content": 1,
+    "ahead": 0,
+    "error": None,
+    "created": "2026-11-27T10:15:02.120000Z",
+    "started": "2026-11-27T10:15:02.180000Z",
+    "finished": None,
+}
+"""A job in the middle, as an example."""
+
+
 class Stage(Sent):
     """One step of a job."""
 
@@ -46,6 +66,8 @@ class Stage(Sent):
 
 class JobView(Sent):
     """Something a worker does, and how far it is."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [JOB]})
 
     id: int
     """In the order of arrival."""
@@ -67,6 +89,8 @@ class JobView(Sent):
 
 class Accepted(Sent):
     """A request that was taken: a worker will see to it."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"job": JOB, "case": JOB["case"]}]})
 
     job: JobView
     case: str
@@ -241,6 +265,8 @@ class MapList(Sent):
 class Query(Given):
     """A text, to see where the photo matches it."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"text": "blue-white veil"}]})
+
     text: Text
     """English; or a word of the caption for the kinds 'word' and 'phrase'."""
     kind: TargetKind = "query"
@@ -254,6 +280,8 @@ class Query(Given):
 class Contrast(Given):
     """A word of the caption, to see why it was said rather than another."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"word": "irregular", "against": "regular"}]})
+
     word: Text
     """A word of the caption, or several that follow each other."""
     against: Text
@@ -265,12 +293,16 @@ class Contrast(Given):
 class Concepts(Given):
     """Who shall find the clinical concepts that stand for the image."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"method": "splice"}]})
+
     method: Name | None = None
-    """'splice' or 'convis'; by default 'splice'."""
+    """A method that finds concepts; by default 'splice', the only one there is."""
 
 
 class Measure(Given):
     """By which metrics the maps are compared with random ones."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"metrics": ["deletion", "insertion"]}]})
 
     metrics: list[Name] = Field(default_factory=list, max_length=32)
     """Names of `/api/metrics`, family 'map'; empty: deletion and insertion."""
@@ -279,12 +311,16 @@ class Measure(Given):
 class Sanity(Given):
     """Whose maps are checked: random weights, wrong word, blank photo, mirrored photo."""
 
+    model_config = ConfigDict(json_schema_extra={"examples": [{"methods": ["evidence"]}]})
+
     methods: list[Name] = Field(default_factory=list, max_length=32)
     """Names of `/api/methods`; empty: all that the case has."""
 
 
 class Methods(Given):
     """More methods for the caption's words."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"methods": ["grad_eclip", "rollout"]}]})
 
     methods: list[Name] = Field(min_length=1, max_length=32)
     """Names of `/api/methods`, or 'all'."""
