@@ -3,6 +3,7 @@
 import numpy as np
 import pytest
 
+from dermaxai.answers import label, reason_left_out
 from dermaxai.cases import load_case
 from dermaxai.errors import NotSupported, UnknownName, UsageError
 from dermaxai.explain import METHODS
@@ -106,3 +107,72 @@ def test_russian_words_are_asked_in_english():
     assert in_english("mole", "en") == "mole"
     assert in_english("чёрный", "ru") == "black"
     assert in_english("с", "ru") is None
+
+
+def kept(case, folder):
+    """Every byte of a case that does not differ between two runs."""
+    case.save(folder)
+    return {name: (folder / name).read_bytes() for name in ("case.json", "maps.npz", "image.png")}
+
+
+def test_whoever_watches_a_case_grow_gets_the_same_case(model, photos, tmp_path):
+    told = []
+    watched = model.explain(
+        photos[0], SEVERAL, queries=["mole"], tell=lambda name, case: told.append((name, case))
+    )
+    alone = model.explain(photos[0], SEVERAL, queries=["mole"])
+    assert kept(watched, tmp_path / "watched") == kept(alone, tmp_path / "alone")
+    assert [name for name, _ in told] == ["caption", *SEVERAL]
+    assert [len({heat.method for heat in case.maps}) for _, case in told] == [0, 1, 2, 3, 4]
+    assert all(case.captions == alone.captions and case.evidence == alone.evidence for _, case in told)
+
+
+def test_watched_a_method_that_fails_costs_neither_caption_nor_other_maps(model, photos, monkeypatch):
+    def refuse(*_args, **_options):
+        raise UsageError("no answer")
+
+    monkeypatch.setattr("dermaxai.explain.xgrad_cam.XGradCam._answer", refuse)
+    told = {}
+    case = model.explain(photos[1], SEVERAL, tell=told.__setitem__)
+    assert reason_left_out(told["xgrad_cam"], "xgrad_cam") == "no answer"
+    assert reason_left_out(case, "xgrad_cam") == "no answer"
+    assert reason_left_out(case, "grad_cam") == ""
+    assert {heat.method for heat in case.maps} >= {"evidence", "grad_cam", "rollout"}
+
+
+def test_methods_that_come_later_ask_the_same(model, photos):
+    """As if all had been asked at once, with everything that was there before."""
+    whole = model.explain(photos[0], SEVERAL, queries=["a dark mole"], measure=True)
+    part = model.explain(photos[0], SEVERAL[:2], queries=["a dark mole"], measure=True)
+    heard = []
+    later = model.extend(part, SEVERAL[2:], tell=lambda name, _: heard.append(name))
+    assert heard == SEVERAL[2:]
+    assert later.agreements == whole.agreements
+    assert len(later.maps) == len(whole.maps)
+    for one, other in zip(later.maps, whole.maps, strict=True):
+        assert (one.method, one.target, one.variant) == (other.method, other.target, other.variant)
+        assert np.array_equal(one.values, other.values)
+    measured = {score.of for score in part.scores if score.of.startswith(tuple(SEVERAL[:2]))}
+    assert measured <= {score.of for score in later.scores}
+    assert later.made_by.command.endswith(
+        "extend CASE --method xgrad_cam --method rollout " + model_words(later)
+    )
+
+
+def model_words(case):
+    """How the model is named at the end of a command."""
+    return "--model" + case.made_by.command.rpartition("--model")[2]
+
+
+def test_a_method_that_is_asked_again_replaces_its_maps(model, case):
+    again = model.extend(case, ["grad_cam"])
+    assert sorted(map(repr, map(question, again.maps))) == sorted(map(repr, map(question, case.maps)))
+
+
+def question(heat):
+    return heat.method, heat.target, heat.variant
+
+
+def test_methods_are_told_by_name_and_variant_where_that_is_not_the_default():
+    labels = [label(method) for method in chosen_methods(["evidence", "evidence:exact"])]
+    assert labels == ["evidence", "evidence:integrated, 16 steps"]

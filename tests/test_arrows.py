@@ -95,7 +95,17 @@ INSIDE_FUNCTIONS = {
 }
 """Arrows that go back, allowed only where the import happens when the function runs."""
 
-MODEL_FREE = ("cases", "i18n", "overlay", "viewer", "figures", "report", "pictures", "pdf", "collection.writing")
+MODEL_FREE = (
+    "cases",
+    "i18n",
+    "overlay",
+    "viewer",
+    "figures",
+    "report",
+    "pictures",
+    "pdf",
+    "collection.writing",
+)
 """Rooms that read a `Case` and know no model."""
 
 

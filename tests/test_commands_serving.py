@@ -29,7 +29,8 @@ def free_port():
         return door.getsockname()[1]
 
 
-def test_the_page_is_there_and_ctrl_c_ends_it(tmp_path):
+@pytest.mark.parametrize("stop", [signal.SIGINT, signal.SIGTERM])
+def test_the_page_is_there_and_ends_when_told_to(tmp_path, stop):
     options = ["--cases", str(tmp_path / "cases"), "--no-model", "--port", "0"]
     child = subprocess.Popen([*PROGRAM, *options], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
@@ -37,7 +38,7 @@ def test_the_page_is_there_and_ctrl_c_ends_it(tmp_path):
         assert address.startswith("http://127.0.0.1:")
         with urllib.request.urlopen(f"{address}healthz") as answered:
             assert b'"ok"' in answered.read()
-        child.send_signal(signal.SIGINT)
+        child.send_signal(stop)
         _, told = child.communicate(timeout=60)
     finally:
         child.kill()

@@ -809,3 +809,12 @@ def test_find_images(tmp_path: Path):
 def test_suffixes_are_lower_case():
     assert {".jpg", ".jpeg", ".png", ".tif", ".tiff", ".webp", ".bmp", ".dcm"} <= IMAGE_SUFFIXES
     assert all(suffix == suffix.lower() for suffix in IMAGE_SUFFIXES)
+
+
+def test_what_another_library_allows_is_not_allowed_here(monkeypatch):
+    """WeasyPrint sets this for the whole process."""
+    monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
+    buffer = BytesIO()
+    Image.effect_noise((64, 64), 50).save(buffer, "PNG")
+    with pytest.raises(ImageUnreadable):
+        read_image(buffer.getvalue()[:2000])

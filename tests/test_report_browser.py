@@ -115,7 +115,25 @@ def test_words_that_any_photo_gets_have_no_map(open_report):
     word(page, "with").hover()
     assert page.evaluate(SHOW)["sum"] == 0
     assert "average photo gives this word too" in part(page, "about-map").inner_text()
-    assert not part(page, "methods").is_visible()
+    assert page.locator(".tile:visible").count() == 0
+    assert "average photo" in part(page, "range-told").inner_text()
+
+
+def test_nothing_moves_away_under_the_pointer(open_report):
+    page = open_report(make_case(methods=EIGHT))
+    word(page, "border").click()
+    for summary in page.locator(".methods summary:visible").all():
+        summary.click()
+    without = part(page, "mapless").locator("button").last
+    without.scroll_into_view_if_needed()
+    before = without.bounding_box()
+    without.hover()
+    settle(page)
+    assert part(page, "about-word").inner_text() == "an"
+    assert page.locator(".tile:visible").count() == 0
+    assert without.bounding_box() == before
+    word(page, "with").hover()
+    assert not part(page, "methods").evaluate("(one) => one.style.minHeight")
 
 
 def test_no_evidence_is_hatched_and_said(open_report):
@@ -158,6 +176,9 @@ def test_arrow_keys_walk_through_the_words_from_anywhere(open_report):
         assert page.evaluate("document.activeElement.textContent") == text
     page.keyboard.press("End")
     assert part(page, "about-word").inner_text() == "border"
+    tile(page, "Grad-ECLIP").focus()
+    page.keyboard.press("ArrowRight")
+    assert page.evaluate("document.activeElement.dataset.method") == "1"
     part(page, "opacity").focus()
     page.keyboard.press("ArrowRight")
     assert part(page, "about-word").inner_text() == "border"
@@ -421,7 +442,7 @@ def test_concepts_and_words_light_each_other(open_report):
     assert "dark brown colour" in part(page, "bars").locator("li.lit").inner_text()
     assert "⚠ in no word" in bars.last.inner_text()
     assert part(page, "query-chips").locator("button").count() == 1
-    bars.last.locator("button").hover()
+    bars.last.hover()
     assert abs(page.evaluate(SHOW)["y"] * HEIGHT - 40) < 14
 
 

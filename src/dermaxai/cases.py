@@ -14,6 +14,7 @@ The same case gives the same bytes in every file but `timings.json`. Nothing in 
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import io
 import json
@@ -299,12 +300,18 @@ def _build(noun: type[_Noun], row: Mapping[str, Any], given: tuple[str, ...] = (
         raise TypeError(f"expected the fields of {noun.__name__}, found {row!r}")
     if unknown := sorted(set(row) - {entry.name for entry in dataclasses.fields(cast(Any, noun))}):
         raise KeyError(f"{noun.__name__} has no field {', '.join(unknown)}")
-    hints = typing.get_type_hints(noun, localns=_ARRAYS)
+    hints = _hints_of(cast(Any, noun))
     values = {
         name: value if name in given else _typed(value, hints[name], f"{noun.__name__}.{name}")
         for name, value in row.items()
     }
     return noun(**values)
+
+
+@functools.cache
+def _hints_of(noun: type) -> dict[str, Any]:
+    """The annotations of a noun; evaluated once, since a case holds hundreds of some nouns."""
+    return typing.get_type_hints(noun, localns=_ARRAYS)
 
 
 def _typed(value: Any, hint: Any, where: str) -> Any:  # noqa: ANN401 - follows the annotation

@@ -183,6 +183,8 @@ def _compare_suffix(name: str, found: str) -> Iterator[str]:
 
 
 def _read_picture(data: bytes, name: str, limits: Limits) -> SkinImage:
+    # WeasyPrint, once loaded, lets the whole process take files that break off for whole ones.
+    ImageFile.LOAD_TRUNCATED_IMAGES = False
     try:
         # Pillow warns about doubtful files; the limits here are stricter and the notes say the rest.
         with warnings.catch_warnings(), limits.speak_for_pillow(name):

@@ -43,6 +43,14 @@ def real_server(tmp_path_factory):
     started.stop()
 
 
+def is_strange(url, host):
+    return urlsplit(url).netloc not in (host, "")
+
+
+def is_complaint(message):
+    return message.type == "error" and REFUSED not in message.text
+
+
 @pytest.fixture
 def open_page(chromium):
     """A function (address, **options) -> page.
@@ -51,24 +59,20 @@ def open_page(chromium):
     """
     contexts, strangers, complaints = [], [], []
 
-    def open_one(address, *, language="en", width=1280, **options):
+    def open_one(address, *, language="en", width=1280, await_view=True, **options):
         locale = {"en": "en-GB", "ru": "ru-RU"}[language]
         size = {"width": width, "height": 860}
         context = chromium.new_context(viewport=size, locale=locale, reduced_motion="reduce", **options)
         page = context.new_page()
         host = urlsplit(address).netloc
         page.on(
-            "request", lambda request: urlsplit(request.url).netloc in (host, "") or strangers.append(request.url)
+            "request", lambda asked: urlsplit(asked.url).netloc in (host, "") or strangers.append(asked.url)
         )
-        page.on(
-            "console",
-            lambda message: message.type == "error"
-            and REFUSED not in message.text
-            and complaints.append(message.text),
-        )
+        page.on("console", lambda told: is_complaint(told) and complaints.append(told.text))
         page.on("pageerror", lambda error: complaints.append(str(error)))
         page.goto(address)
-        page.locator("main > :not(noscript)").first.wait_for()
+        if await_view:
+            page.locator("main > :not(noscript)").first.wait_for()
         contexts.append(context)
         return page
 

@@ -1,5 +1,6 @@
 """Servers for the page: one in a thread whose worker is the test, and one as a process of its own."""
 
+import json
 import os
 import socket
 import subprocess
@@ -30,8 +31,8 @@ def write_samples(folder):
     """Two cases that differ in two words of their captions, as folders 'first' and 'second'."""
     first = make_case()
     caption = write_caption(OTHER, "en")
-    maps = [map_ for map_ in first.maps if map_.target.text not in ("asymmetric", "irregular")]
-    second = replace(first, captions=(caption, *first.captions[1:]), maps=tuple(maps), scores=(), outside=None)
+    maps = tuple(heat for heat in first.maps if heat.target.text not in ("asymmetric", "irregular"))
+    second = replace(first, captions=(caption, *first.captions[1:]), maps=maps, scores=(), outside=None)
     save_case(first, folder / "first")
     save_case(second, folder / "second")
     return folder
@@ -51,14 +52,14 @@ class Hand:
 
     def tell(self, *stages, more=False):
         """Each of `stages` is 'name state'."""
-        rows = [dict(zip(("name", "state"), stage.split(), strict=True), seconds=0.4, note="") for stage in stages]
+        rows = [
+            dict(zip(("name", "state"), stage.split(), strict=True), seconds=0.4, note="") for stage in stages
+        ]
         with self.state.store.write() as session:
             queue.tell(session, self.job.id, self.job.claim, rows, more=more)
 
     def show(self, case):
         """Part of the case is there."""
-        import json
-
         page = json.dumps(case_to_page(case), ensure_ascii=False).encode()
         Shelf(self.state.store.folder).write_partial(self.job.case_id, page)
 

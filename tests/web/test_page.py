@@ -6,13 +6,23 @@ from pathlib import Path
 
 import pytest
 
+from dermaxai.api.state import ServedModel
 from dermaxai.i18n import catalogue
+from dermaxai.store.readers import add_reader, issue_token
 from tests.sample_case import make_case
 from tests.web.serving import Process, ThreadServer, write_samples
 
 pytestmark = pytest.mark.browser
 
-VIEWS = ("#/", "#/cases", "#/cases?text=nothing", "#/case/first", "#/compare/first/second", "#/case/none", "#/readings")
+VIEWS = (
+    "#/",
+    "#/cases",
+    "#/cases?text=nothing",
+    "#/case/first",
+    "#/compare/first/second",
+    "#/case/none",
+    "#/readings",
+)
 CUT = """() => [...document.querySelectorAll("main button, main label > span, main legend, h1, h2, header a")]
     .filter((one) => !one.closest(".unseen") && getComputedStyle(one).overflow !== "hidden")
     .filter((one) => one.scrollWidth > one.clientWidth + 1 && one.clientWidth > 0)
@@ -42,7 +52,12 @@ def send(page, *names):
 
 @pytest.mark.parametrize(
     ("language", "width", "scheme"),
-    [("en", 1280, "light"), ("ru", 1280, "dark"), ("en", 360, "dark"), ("ru", 360, "light"), ("ru", 1900, "light")],
+    [
+        ("en", 1900, "light"),
+        ("ru", 1280, "dark"),
+        ("en", 360, "dark"),
+        ("ru", 360, "light"),
+    ],
 )
 def test_nothing_sticks_out(server, open_page, tmp_path, language, width, scheme):
     page = open_page(server.address, language=language, width=width, color_scheme=scheme)
@@ -68,7 +83,13 @@ def test_language_is_remembered_and_speaks_everywhere(server, open_page):
     page.get_by_role("button", name="Русский").click()
     assert page.locator("html").get_attribute("lang") == "ru"
     text = page.locator("main").inner_text()
-    for key in ("case.delete", "ask", "ask.query", "check.run" if "random" in text else "check.again", "sanity"):
+    for key in (
+        "case.delete",
+        "ask",
+        "ask.query",
+        "check.run" if "random" in text else "check.again",
+        "sanity",
+    ):
         assert catalogue("ru").text(key) in text, key
     page.goto(f"{server.address}/#/cases")
     page.reload()
@@ -175,8 +196,8 @@ def test_several_photos_each_with_its_state(server, open_page):
 
 
 REFUSALS = [
-    (413, "ImageTooLarge"), (422, "ImageUnreadable"), (429, "QueueFull"), (503, "StoreReadOnly"), (507, "StoreFull"),
-    (403, "NotAllowed"), (500, "InternalError"), (418, "SomethingNew"),
+    (413, "ImageTooLarge"), (422, "ImageUnreadable"), (429, "QueueFull"), (503, "StoreReadOnly"),
+    (507, "StoreFull"), (403, "NotAllowed"), (500, "InternalError"), (418, "SomethingNew"),
 ]  # fmt: skip
 
 
@@ -225,17 +246,26 @@ def test_a_failed_photo_says_why(server, open_page):
     page.wait_for_url("**/#/case/*")
     page.get_by_text("Is next in the queue").wait_for()
     server.hand.take()
-    error = {"error": "WeightsMissing", "message": "demo is not here (5 MB).", "hint": "Put it into weights/."}
+    error = {
+        "error": "WeightsMissing",
+        "message": "demo is not here (5 MB).",
+        "hint": "Fetch it.",
+    }
     server.hand.done(state="failed", error=error)
     page.get_by_text("The model's weights are missing").wait_for()
-    assert page.get_by_text("demo is not here (5 MB). Put it into weights/.").is_visible()
+    assert page.get_by_text("demo is not here (5 MB). Fetch it.").is_visible()
 
 
 def test_the_state_of_the_model(server, open_page):
     page = open_page(server.address)
     shown = page.locator("#model-state")
     page.get_by_text("demo is ready").wait_for()
-    server.worker = {"state": "failed", "model": "demo", "message": "No weights (784 MB).", "hint": "Fetch them."}
+    server.worker = {
+        "state": "failed",
+        "model": "demo",
+        "message": "No weights (784 MB).",
+        "hint": "Fetch them.",
+    }
     try:
         page.reload()
         page.locator("#model-missing", has_text="No weights (784 MB). Fetch them.").wait_for()
@@ -277,6 +307,44 @@ def test_blind_reading_comes_first(tmp_path, open_page):
         page.locator("dialog[open] input").fill("reader-1")
         page.locator("dialog[open] button.primary").click()
         page.locator(".viewer .word").first.wait_for()
+    finally:
+        server.stop()
+
+
+def test_an_open_server_asks_for_a_token(tmp_path, open_page):
+    server = ThreadServer(write_samples(tmp_path), models=(), host="0.0.0.0")
+    try:
+        with server.state.store.write() as session:
+            reader = add_reader(session, "reader-2", "reader", actor="test")
+            token = issue_token(session, reader, days=1, actor="test")
+        page = open_page(f"{server.address}/#/cases", await_view=False)
+        page.locator("dialog[open] input").fill("wrong")
+        page.locator("dialog[open] button.primary").click()
+        page.get_by_text("You are not signed in").first.wait_for()
+        page.locator("dialog[open] input").fill(token)
+        page.locator("dialog[open] button.primary").click()
+        page.locator("[data-case]").first.wait_for()
+        page.get_by_role("button", name="Reading as reader-2").click()
+        page.get_by_role("button", name="Sign out").click()
+        page.locator("dialog[open] input").wait_for()
+    finally:
+        server.stop()
+
+
+def test_another_model_is_set_beside(tmp_path, open_page):
+    models = (ServedModel("demo"), ServedModel("other"))
+    server = ThreadServer(write_samples(tmp_path), models=models)
+    try:
+        page = open_page(f"{server.address}/#/case/first")
+        page.locator("details.menu summary", has_text="Another model").click()
+        page.get_by_role("button", name="other", exact=True).click()
+        page.wait_for_url("**/#/compare/first/*")
+        page.get_by_text("Is next in the queue").wait_for()
+        assert server.hand.take().request["model"] == "other"
+        server.hand.done(make_case())
+        page.locator("[data-part=right] .word").first.wait_for()
+        page.locator("[data-part=left] .word", has_text="border").click()
+        assert page.locator("[data-part=right] .word.active").inner_text() == "border"
     finally:
         server.stop()
 

@@ -1,10 +1,10 @@
 """The whole walk of a dermatologist, on a real server with the embedded model."""
 
 import pytest
+from PIL import Image
 
 from dermaxai.api.examples import draw_example
 from dermaxai.i18n import catalogue
-from PIL import Image
 
 pytestmark = pytest.mark.browser
 

@@ -333,6 +333,8 @@ def test_own_reading_first_then_the_machines(blind, open_page):
         (row,) = session.scalars(select(Reading))
     assert (row.findings, row.confidence) == ("a dark spot", 4)
     assert 0 < row.seconds < 600
+    page.locator(".mine summary", has_text="before the description was shown").click()
+    assert "a dark spot" in page.locator(".mine .findings").inner_text()
     page.goto(f"{blind.address}/#/case/second")
     page.locator(".blind-form").wait_for()
 

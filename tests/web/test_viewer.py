@@ -118,8 +118,10 @@ def test_more_of_a_case_keeps_what_was_chosen(open_page):
     page = open_page(whole)
     page.evaluate("(first) => { window.a = start('one', first); }", case_to_page(first))
     page.evaluate("a.select('word:8', { pin: true })")
+    page.locator("#one .word", has_text="irregular").focus()
     assert page.locator("#one .tile:visible").count() == 1
     page.evaluate("a.update(bundle.case)")
+    assert page.evaluate("document.activeElement.textContent") == "irregular"
     assert page.locator("#one .tile:visible").count() == 3
     assert texts(page, "#one [data-part=about-word]") == ["irregular"]
     assert texts(page, "#one .tile[aria-pressed=true] .name") == ["Word evidence"]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import signal
 import socket
 import sys
 from contextlib import suppress
@@ -253,6 +254,8 @@ def run(options: ServeOptions, door: socket.socket, *, browse: bool = False) -> 
         log_to_stderr()
         greet(options, store)
         server = PageServer(create_app(options, state), options, lambda: _announce(options, browse=browse))
+        # A service manager says stop in another way than a terminal; both end alike.
+        signal.signal(signal.SIGTERM, signal.default_int_handler)
         with suppress(KeyboardInterrupt):
             server.run(sockets=[door])
     finally:

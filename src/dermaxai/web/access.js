@@ -22,6 +22,9 @@ async function refresh() {
   try {
     session.actor = await get("/api/session");
     setCsrf(session.actor.csrf);
+  } catch (fault) {
+    if (fault.status !== 401) throw fault;
+    setCsrf("");
   } finally {
     draw();
   }

@@ -107,7 +107,7 @@ function drawModel() {
   if (state === "failed") home.before(make("div", { id: "model-missing", class: "missing" }, modelFault()));
 }
 
-const modelFault = () => faultCard({ error: model.error ?? "ModelFailed", message: model.message ?? "", hint: model.hint ?? "" });
+const modelFault = () => faultCard({ error: model.error || "ModelFailed", message: model.message ?? "", hint: model.hint ?? "" });
 
 function showModel() {
   const dialog = make("dialog", { class: "dialog", "aria-labelledby": "model-title" });

@@ -29,7 +29,7 @@ class Asking {
     this.contrast = this.contrastForm();
     this.query = this.queryForm();
     this.more = this.moreButtons();
-    this.answers = make("div", { class: "answers", "aria-live": "polite" });
+    this.answers = make("div", { class: "answers" });
     this.slot.replaceChildren(make("section", { class: "ask", label: "ask" }, make("h3", { say: "ask" }), this.contrast, this.query, this.more, this.answers));
     this.refresh(this.entry);
   }

@@ -74,7 +74,8 @@ function reading(viewer, map, cell) {
 /** Pointer and arrow keys over the large photo. */
 export function listenCursor(viewer) {
   const stage = viewer.get("stage");
-  viewer.listen(stage, "pointermove", (event) => pointTo(viewer, pointAt(viewer, event, viewer.get("layer"))));
+  for (const type of ["pointermove", "pointerdown"])
+    viewer.listen(stage, type, (event) => pointTo(viewer, pointAt(viewer, event, viewer.get("layer"))));
   viewer.listen(stage, "pointerleave", () => pointTo(viewer, null));
   viewer.listen(stage, "blur", () => pointTo(viewer, null));
   viewer.listen(stage, "keydown", (event) => moveCell(viewer, event));

@@ -1,11 +1,23 @@
 // The list of cases: search, sort, filter, pages, and two of them side by side.
 
+import { reader } from "./access.js";
 import { address, get, on } from "./api.js";
-import { button, copy, emptiness, make, moment, number, say, served, showFault, speech, t } from "./states.js";
+import { button, copy, emptiness, make, moment, number, say, served, showFault, t } from "./states.js";
 
 const PER_PAGE = 24;
 const DEFAULTS = { text: "", sort: "created", state: "", after: 0, with: "" };
+const TOLD = ["created", "name"]; // orders that say nothing of the model
 const UPWARDS = ["caption", "name", "faithfulness"]; // sorted from the first letter, from the worst
+
+/** Whether the list must not tell what the model said: blind mode, and nobody who leads the study. */
+const isVeiled = () => served.blind && !(reader()?.role === "admin" && reader().by !== "local");
+
+/** Neither a search nor an order by what the model said. */
+function veil(form) {
+  form.querySelector(".grow").hidden = true;
+  for (const option of form.elements.sort.querySelectorAll("option")) if (!TOLD.includes(option.value)) option.remove();
+  form.append(say(make("p", { class: "soft" }), "cases.blind"));
+}
 
 class GalleryView {
   constructor(home, query) {
@@ -29,6 +41,7 @@ class GalleryView {
 
   listen() {
     const form = this.part("finder");
+    if (isVeiled()) veil(form);
     for (const name of ["text", "sort", "state"]) form.elements[name].value = this.search[name];
     form.addEventListener("submit", (event) => event.preventDefault());
     form.addEventListener("input", () => {

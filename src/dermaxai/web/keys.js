@@ -44,8 +44,16 @@ function arrows(viewer, { key, target, shiftKey }) {
   const [step, place] = { ArrowRight: [1], ArrowLeft: [-1] }[key]
     ?? (target.closest("[data-part=caption]") && { Home: [0, 0], End: [0, viewer.words.length - 1] }[key]) ?? [];
   if (step === undefined) return false;
-  goToWord(viewer, step, place);
+  if (!goToTile(viewer, target, step)) goToWord(viewer, step, place);
   return true;
+}
+
+/** Among the tiles the arrow keys go to the tile beside. */
+function goToTile(viewer, target, step) {
+  const tiles = viewer.tiles.filter(({ map }) => map).map(({ button }) => button);
+  const now = tiles.indexOf(target.closest(".tile"));
+  if (now >= 0) tiles[Math.min(Math.max(now + step, 0), tiles.length - 1)].focus();
+  return now >= 0;
 }
 
 /** Single keys; letters by their place on a keyboard of another script. */

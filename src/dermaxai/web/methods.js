@@ -2,7 +2,7 @@
 
 import { develop, plate, pointAt, pointTo } from "./cursor.js";
 import { paint } from "./painting.js";
-import { MARKS, change, doubtOf, glance, judgedOf, make, told, verdict, warningsOf } from "./telling.js";
+import { MARKS, change, doubtOf, glance, judgedOf, make, sentence, told, verdict, warningsOf } from "./telling.js";
 
 const TILE = 200; // canvas pixels on the longer side
 const THUMB = 220;
@@ -38,10 +38,8 @@ export function fillTiles(viewer, key) {
     if (tile.map) fillTile(viewer, key, tile);
     change(tile.button, "aria-pressed", String(Boolean(tile.map) && tile.map === chosen));
   }
-  const count = viewer.tiles.filter(({ map }) => map).length;
-  viewer.get("methods").hidden = !count;
-  viewer.get("methods-title").textContent = key ? viewer.t("methods", { word: viewer.label(key) }) : "";
-  viewer.get("range-told").textContent = viewer.t(`range.${viewer.range()}`);
+  viewer.get("methods-title").textContent = key ? viewer.t("methods", { word: viewer.label(key) }) : viewer.t("methods.none");
+  viewer.get("range-told").textContent = chosen ? viewer.t(`range.${viewer.range()}`) : key ? sentence(viewer, key) : viewer.t("word.none");
 }
 
 function fillTile(viewer, key, tile) {

@@ -30,7 +30,15 @@ function buildBar(viewer, concept, most) {
   const name = concept.names[viewer.state.language] ?? concept.name;
   const bar = make("i");
   bar.style.width = `${(100 * Math.abs(concept.weight ?? 0)) / most}%`;
-  const row = make("li", { onpointerenter: () => lightWords(viewer, words), onpointerleave: () => lightWords(viewer, []) },
+  const enter = ({ pointerType }) => {
+    if (key && pointerType === "mouse") viewer.show(key);
+    lightWords(viewer, words);
+  };
+  const leave = () => {
+    lightWords(viewer, []);
+    if (key && viewer.state.pinned) viewer.show(viewer.state.pinned);
+  };
+  const row = make("li", { onpointerenter: (event) => enter(event), onpointerleave: () => leave() },
     key ? viewer.button(key, { class: "concept-name" }, name) : make("span", { class: "concept-name" }, name),
     make("span", { class: "track" }, bar), make("b", {}, viewer.number(concept.weight, 2)),
     make("small", { class: said ? null : "doubt" }, said ? viewer.t("concepts.words", { words: said }) : `⚠ ${viewer.t("concepts.no_word")}`));

@@ -8,14 +8,14 @@
 
 import { get, post } from "./api.js";
 import { Board, boundsOf, placeOf, TOOLS } from "./regions.js";
-import { announce, button, make, moment, name, say, showFault, t } from "./states.js";
+import { drawSaid, SIGNS } from "./said.js";
+import { announce, button, make, name, say, served, showFault, t } from "./states.js";
 
 export { mountBlind } from "./blind.js";
 export { mountSummary } from "./summary.js";
 
 const ANSWERS = ["agree", "wrong_place", "wrong_word"];
 const WHOLE = ["agree", "wrong_word"]; // a description as a whole has no place
-const SIGNS = { agree: "✓", wrong_place: "↔", wrong_word: "✗" };
 const ICONS = {
   brush: "M4 17c4 1 6-1 6-4l8-9 2 2-9 8c-3 0-5 0-7 3z",
   box: "M4 6h16v12H4z",
@@ -23,6 +23,7 @@ const ICONS = {
   polygon: "M5 17l3-11 9-2 3 9-7 6z",
 };
 const COMMENT = 2000;
+const REST = 200; // milliseconds for which a word is pointed at before the form turns to it
 
 const icon = (tool) => {
   const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
@@ -59,9 +60,9 @@ class Room {
   async load() {
     try {
       const found = await get(`/api/cases/${this.context.id}/feedback`);
+      const alone = served.blind ? await get(`/api/cases/${this.context.id}/reading`) : {};
       if (this.stopping.signal.aborted) return;
-      this.answers = found.answers;
-      this.everyone = found.everyone;
+      Object.assign(this, { answers: found.answers, everyone: found.everyone, alone: alone.reading, alones: alone.everyone });
       showFault(this.trouble, null);
     } catch (fault) {
       showFault(this.trouble, fault, button("action.again", () => this.load()));
@@ -120,9 +121,11 @@ class Room {
   /** A pinned word becomes the subject; one that is only pointed at does so while nothing is being said. */
   follow({ key, pinned }) {
     const wanted = pinned ?? key;
+    clearTimeout(this.later);
     if (!wanted?.startsWith("word:") || wanted === this.key) return this.showMethod();
-    if (!pinned && (this.draft?.changed || this.board.tool || this.form.contains(document.activeElement))) return;
-    this.take(wanted);
+    if (pinned || !this.key) return this.take(wanted);
+    const busy = () => this.draft?.changed || this.board.tool || this.form.contains(document.activeElement);
+    this.later = setTimeout(() => !busy() && this.take(wanted), REST);
   }
 
   /** What is being said of a word, or of 'caption'. */
@@ -226,6 +229,7 @@ class Room {
   /** Takes up a tool: the photo comes into sight, the tools stay beside it. */
   use(tool) {
     const before = this.board.tool;
+    const held = document.activeElement === this.viewer.overlay || this.dock.contains(document.activeElement);
     this.board.use(tool, tool ? t("reading.canvas", { tool: t(`reading.${tool}`) }) : "");
     for (const one of this.tools) one.setAttribute("aria-pressed", one.dataset.tool === tool);
     this.form.classList.toggle("marking-now", Boolean(tool));
@@ -241,7 +245,7 @@ class Room {
       if (beside) this.dock.scrollIntoView({ block: "nearest" });
       else this.viewer.get("stage").scrollIntoView({ block: "center" });
       this.viewer.overlay.focus({ preventScroll: true });
-    } else if (before) this.tools.find((one) => one.dataset.tool === before).focus();
+    } else if (before && held) this.tools.find((one) => one.dataset.tool === before).focus();
   }
 
   showSize() {
@@ -304,24 +308,12 @@ class Room {
   }
 
   showWho() {
-    const named = this.context.isNamed();
-    this.who.replaceChildren(named ? say(make("span"), "reading.who", { name: this.context.reader().name })
+    this.who.replaceChildren(this.context.isNamed() ? say(make("span"), "reading.who", { name: this.context.reader().name })
       : make("span", {}, say(make("span"), "reading.who.none"), " ", button("reading.who.choose", async () => (await this.context.askName()) && this.showWho(), "quiet")));
   }
 
   showMine() {
-    const line = (one, whose = "") => {
-      const key = one.word === null ? "caption" : `word:${one.word}`;
-      const prefix = one.word === null ? "reading.caption" : "reading";
-      const subject = make("button", { type: "button", class: "button quiet", disabled: !one.current, onclick: () => this.open(key) }, one.word === null ? t("reading.caption") : one.text);
-      const facts = [one.regions.length && t("reading.marks", { number: one.regions.length }), one.comment && `“${one.comment}”`, one.method && name("method", one.method), one.current ? moment(one.created) : t("reading.old")];
-      return make("li", {}, whose && make("b", {}, whose), subject, make("span", { class: "given" }, `${SIGNS[one.answer]} `, t(`${prefix}.${one.answer}`)), make("small", {}, facts.filter(Boolean).join(" · ")));
-    };
-    const part = (key, rows, open) => rows.length && make("details", { open }, make("summary", {}, say(make("span"), key), ` ${rows.length}`), make("ul", {}, ...rows));
-    const others = this.everyone ?? [];
-    this.mine.replaceChildren(...[
-      part("reading.mine", this.answers.map((one) => line(one)), false), part("reading.others", others.map((one) => line(one, one.pseudonym)), false),
-    ].filter(Boolean));
+    drawSaid(this.mine, this, (key) => this.open(key));
   }
 
   open(key) {
@@ -337,6 +329,7 @@ class Room {
   }
 
   destroy() {
+    clearTimeout(this.later);
     this.stopping.abort();
     this.board.destroy();
     this.keys.remove();

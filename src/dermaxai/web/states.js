@@ -31,17 +31,20 @@ export function name(kind, entry) {
   return variant ? `${known} (${variant})` : known;
 }
 
-export const number = (value, digits = 3) => new Intl.NumberFormat(speech.language, { maximumSignificantDigits: digits }).format(value);
+/** The reader's own kind of the language: dates of en-GB are not those of en-US. */
+const locale = () => navigator.languages.find((one) => one.split("-")[0] === speech.language) ?? speech.language;
+
+export const number = (value, digits = 3) => new Intl.NumberFormat(locale(), { maximumSignificantDigits: digits }).format(value);
 
 /** What a case's table 'How made' tells under `key`, as plain text. */
 export const madeOf = (page, key) => ((page?.made ?? []).find(([row]) => row === key)?.[1] ?? []).map(([text]) => text).join("");
 
 /** A moment in the reader's time zone. */
-export const moment = (text) => new Intl.DateTimeFormat(speech.language, { dateStyle: "medium", timeStyle: "short" }).format(new Date(text));
+export const moment = (text) => new Intl.DateTimeFormat(locale(), { dateStyle: "medium", timeStyle: "short" }).format(new Date(text));
 
 /** Whole seconds, or minutes and seconds. */
 export function duration(seconds) {
-  if (seconds < 9.95) return t("time.seconds", { seconds: new Intl.NumberFormat(speech.language, { minimumFractionDigits: 1, maximumFractionDigits: 1 }).format(seconds) });
+  if (seconds < 9.95) return t("time.seconds", { seconds: new Intl.NumberFormat(locale(), { minimumFractionDigits: 1, maximumFractionDigits: 1 }).format(seconds) });
   if (seconds < 90) return t("time.seconds", { seconds: Math.round(seconds) });
   return t("time.minutes", { minutes: Math.floor(seconds / 60), seconds: Math.round(seconds % 60) });
 }
@@ -49,7 +52,7 @@ export function duration(seconds) {
 /** Bytes as kB, MB or GB. */
 export function bytes(count) {
   const power = count >= 1e9 ? 3 : count >= 1e6 ? 2 : 1;
-  return `${new Intl.NumberFormat(speech.language, { maximumFractionDigits: power > 1 ? 1 : 0 }).format(count / 1000 ** power)} ${t(`bytes.${power}`)}`;
+  return `${new Intl.NumberFormat(locale(), { maximumFractionDigits: power > 1 ? 1 : 0 }).format(count / 1000 ** power)} ${t(`bytes.${power}`)}`;
 }
 
 /** A new element; attributes beginning with "on" are listeners, `say` is a string of the catalogue. */

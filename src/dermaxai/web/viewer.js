@@ -68,8 +68,9 @@ class Viewer extends Holding {
     };
   }
 
-  /** Everything that depends on the language or the case, once. */
+  /** Everything that depends on the language or the case, once; what had the focus keeps it. */
   build() {
+    const held = this.root.contains(document.activeElement) ? document.activeElement.dataset : {};
     this.root.lang = this.state.language;
     translate(this.root, (key, values) => this.t(key, values));
     buildTiles(this);
@@ -82,8 +83,11 @@ class Viewer extends Holding {
     showFit(this);
     showMade(this);
     this.get("controls").hidden = this.get("scale").hidden = !this.maps.length;
+    this.get("methods").hidden = !this.maps.length;
     this.get("legend").hidden = this.get("about").hidden = !this.words.length;
     this.want("sheet");
+    const name = ["key", "method"].find((one) => held[one]);
+    if (name) this.root.querySelector(`[data-${name}="${held[name]}"]`)?.focus({ preventScroll: true });
   }
 
   /** A button that shows a question while pointed at or focused, and pins it when pressed. */
@@ -200,6 +204,7 @@ class Viewer extends Holding {
     listenKeys(this);
     this.listen(this.get("controls"), "submit", (event) => event.preventDefault());
     this.listen(this.get("controls"), "input", () => this.refresh());
+    this.listen(this.root, "pointerover", ({ target }) => ["about", "methods"].forEach((part) => steady(this.get(part), target)));
     this.listen(this.get("score-table"), "toggle", () => showScoreTable(this));
     this.listen(this.get("photo"), "load", () => develop(this, [...this.tiles, ...this.thumbs].map(({ under }) => under)));
     this.watch = new IntersectionObserver((entries) => {
@@ -255,6 +260,12 @@ class Viewer extends Holding {
   send(name, detail) {
     this.root.dispatchEvent(new CustomEvent(`dermaxai:${name}`, { bubbles: true, detail }));
   }
+}
+
+/** Keeps the height of what stands above the pointer, so that nothing moves away under it. */
+function steady(part, target) {
+  const below = !part.contains(target) && Boolean(part.compareDocumentPosition(target) & Node.DOCUMENT_POSITION_FOLLOWING);
+  if (below !== Boolean(part.style.minHeight)) part.style.minHeight = below ? `${part.offsetHeight}px` : "";
 }
 
 /** Brings the markup in `root` to life with a `bundle` {case, texts, colours, language, photo}. */

@@ -13,7 +13,10 @@ const known = { tables: null };
 export async function readTables() {
   known.tables ??= await Promise.all([get("/api/methods"), get("/api/encoders")]).then(([methods, encoders]) => ({
     methods: methods.methods ?? methods, encoders: encoders.encoders ?? encoders,
-  }));
+  })).catch((fault) => {
+    known.tables = null;
+    throw fault;
+  });
   return known.tables;
 }
 
