@@ -2,6 +2,7 @@
 
 import os
 import shutil
+from pathlib import Path
 
 import pytest
 
@@ -47,6 +48,19 @@ def page(browser, report):
     page.close()
     assert complaints == []
     assert [url for url in requests if not url.startswith("data:")] == [report.as_uri()]
+
+
+@pytest.mark.parametrize("scheme", ["light", "dark"])
+def test_nothing_bars_a_reader(browser, report, scheme):
+    axe = pytest.importorskip("axe_playwright_python", reason="axe is not installed")
+    script = (Path(axe.__file__).parent / "axe.min.js").read_text("utf-8")
+    page = browser.new_page(color_scheme=scheme, bypass_csp=True)
+    page.goto(report.as_uri())
+    page.evaluate(script)
+    found = page.evaluate("axe.run()")
+    page.close()
+    assert found["passes"]
+    assert [fault["id"] for fault in found["violations"]] == []
 
 
 def names(page):
