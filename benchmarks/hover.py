@@ -28,7 +28,7 @@ from dermaxai.report import write_report
 from dermaxai.types import Caption, Case, Evidence, HeatMap, Provenance, SkinImage, Target, Word
 
 if TYPE_CHECKING:
-    from playwright.sync_api import CDPSession
+    from playwright.sync_api import CDPSession, Page
 
 CHROMIUM = os.environ.get("DERMAXAI_CHROMIUM") or shutil.which("chromium") or shutil.which("google-chrome")
 ARGUMENTS = ["--no-sandbox", "--disable-gpu", "--disable-dev-shm-usage"]
@@ -100,18 +100,25 @@ def measure(report: Path, rounds: int) -> tuple[list[float], dict[str, float]]:
         page.wait_for_selector("html[data-ready]", state="attached")
         page.wait_for_timeout(500)
         page.evaluate(WATCH)
+        walk(page, rounds)
+        times = page.evaluate("times")
+        # Apart from the times: the inspector costs some itself.
         inspector = page.context.new_cdp_session(page)
         inspector.send("Performance.enable", {"timeDomain": "threadTicks"})
         before = spent(inspector)
-        boxes = [word.bounding_box() for word in page.locator(".caption .word").all()]
-        for _ in range(rounds):
-            for box in boxes:
-                page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
-                page.wait_for_timeout(40)
-        times = page.evaluate("times")
+        walk(page, rounds)
         work = {name: (after - before[name]) / len(times) for name, after in spent(inspector).items()}
         browser.close()
     return times, work
+
+
+def walk(page: Page, rounds: int) -> None:
+    """Moves the pointer from word to word, the whole caption `rounds` times."""
+    boxes = [word.bounding_box() for word in page.locator(".caption .word").all()]
+    for _ in range(rounds):
+        for box in boxes:
+            page.mouse.move(box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+            page.wait_for_timeout(40)
 
 
 def spent(inspector: CDPSession) -> dict[str, float]:
