@@ -13,7 +13,7 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from PIL import Image, ImageCms, PngImagePlugin
+from PIL import Image, ImageCms, ImageFile, PngImagePlugin
 
 from dermaxai.errors import ImageError, ImageTooLarge, ImageUnreadable, UsageError
 from dermaxai.images import IMAGE_SUFFIXES, PILLOW_LIMIT, Limits, find_images, read_image, write_photo
@@ -814,7 +814,7 @@ def test_suffixes_are_lower_case():
 def test_what_another_library_allows_is_not_allowed_here(monkeypatch):
     """WeasyPrint sets this for the whole process."""
     monkeypatch.setattr(ImageFile, "LOAD_TRUNCATED_IMAGES", True)
-    buffer = BytesIO()
+    buffer = io.BytesIO()
     Image.effect_noise((64, 64), 50).save(buffer, "PNG")
     with pytest.raises(ImageUnreadable):
         read_image(buffer.getvalue()[:2000])

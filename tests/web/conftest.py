@@ -16,8 +16,9 @@ REFUSED = "Failed to load resource"
 """Chromium says so of every answer that is no success; the tests look at what the page makes of it."""
 
 
-@pytest.fixture(scope="session")
+@pytest.fixture(scope="module")
 def chromium():
+    """Not longer than one module: while it lives, no other event loop can run in this thread."""
     playwright = pytest.importorskip("playwright.sync_api", reason="Playwright is not installed")
     if CHROMIUM is None:
         pytest.skip("no Chromium on this machine; name one in $DERMAXAI_CHROMIUM")

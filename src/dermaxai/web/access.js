@@ -1,7 +1,7 @@
 // Who is reading: the session, signing in with a token, a pseudonym on this machine, signing out.
 
 import { get, on, post, remove, setCsrf } from "./api.js";
-import { button, copy, faultCard, label, make, open, say, served } from "./states.js";
+import { button, copy, faultCard, label, make, open, say, served, singleKeys } from "./states.js";
 
 const session = { actor: null, asking: null };
 
@@ -104,6 +104,7 @@ function showWho() {
 /** The dialog of keys, limits, and what stays on this machine. */
 export function showHelp() {
   const dialog = copy("help-dialog");
+  dialog.querySelector("[data-part=keys-on]").checked = singleKeys();
   dialog.querySelector("[data-part=version]").textContent = served.version;
   return open(dialog);
 }

@@ -11,8 +11,11 @@ export class Fault extends Error {
 const link = { up: true, csrf: "", delay: 1000, timer: 0 };
 const news = new EventTarget();
 
-/** Listens to 'down', 'up' and 'unknown' (nobody is signed in). */
-export const on = (name, listener) => news.addEventListener(name, listener);
+/** Listens to 'down', 'up' and 'unknown' (nobody is signed in); returns what ends it. */
+export function on(name, listener) {
+  news.addEventListener(name, listener);
+  return () => news.removeEventListener(name, listener);
+}
 
 export const isUp = () => link.up;
 

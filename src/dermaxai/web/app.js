@@ -6,7 +6,7 @@ import { openCase } from "./case.js";
 import { openCompare } from "./compare.js";
 import { openGallery } from "./gallery.js";
 import { mountSummary } from "./reading.js";
-import { button, faultCard, make, open, say, served, speech, t, translate } from "./states.js";
+import { button, faultCard, keep, kept, make, open, say, served, setSingleKeys, singleKeys, speech, t, translate } from "./states.js";
 import { listenForPhotos, openNew, openReviewOnly } from "./upload.js";
 
 const home = document.getElementById("view");
@@ -61,23 +61,13 @@ function entitle() {
 function speak(language) {
   speech.language = language;
   document.documentElement.lang = language;
-  try {
-    localStorage.setItem("dermaxai:language", language);
-  } catch { /* a browser that keeps nothing still speaks */ }
+  keep("dermaxai:language", language);
   document.cookie = `language=${language}; path=/; max-age=31536000; SameSite=Lax`;
   for (const one of document.querySelectorAll("[data-speak]")) one.setAttribute("aria-pressed", String(one.dataset.speak === language));
   translate(document);
   drawModel();
   current.view?.speak?.(language);
   entitle();
-}
-
-function keptLanguage() {
-  try {
-    return localStorage.getItem("dermaxai:language");
-  } catch {
-    return null;
-  }
 }
 
 /** Asks how the model is; also how the page learns that the server is gone. */
@@ -132,6 +122,7 @@ function listen() {
   document.getElementById("gone-again").addEventListener("click", tryAgain);
   document.addEventListener("keydown", leaveMenu, { capture: true });
   document.addEventListener("keydown", press);
+  document.addEventListener("change", ({ target }) => target.dataset.part === "keys-on" && setSingleKeys(target.checked));
   document.addEventListener("pointerdown", (event) => closeMenus(event.target));
   on("down", () => gone(true));
   on("up", () => gone(false));
@@ -169,14 +160,14 @@ function press(event) {
     q: () => current.view?.asking?.focus("query"),
     "?": () => !current.view?.viewer && showHelp(),
   }[event.key.toLowerCase()];
-  if (!act) return;
+  if (!act || (!singleKeys() && event.key !== "?")) return;
   event.preventDefault();
   act();
 }
 
 async function start() {
-  const kept = keptLanguage();
-  if (kept && kept !== speech.language && ["en", "ru"].includes(kept)) speak(kept);
+  const language = kept("dermaxai:language");
+  if (language !== speech.language && ["en", "ru"].includes(language)) speak(language);
   listen();
   watchModel();
   try {

@@ -6,7 +6,7 @@ import { mountChecking } from "./checking.js";
 import { askName, isNamed, reader } from "./access.js";
 import { JobPanel } from "./progress.js";
 import { mountBlind, mountReading } from "./reading.js";
-import { announce, button, confirm, copy, emptiness, faultCard, madeOf, make, moment, say, served, showFault, speech, t } from "./states.js";
+import { announce, button, confirm, copy, emptiness, faultCard, madeOf, make, moment, say, served, showFault, singleKeys, speech, t } from "./states.js";
 import { previewOf } from "./upload.js";
 import { mount } from "./viewer.js";
 import { choices } from "./wishes.js";
@@ -18,6 +18,7 @@ export const photoOf = (entry) => `/api/cases/${entry.id}/photo?revision=${entry
 export function mountViewer(home, entry) {
   const root = make("div", { class: "viewer" }, document.getElementById("viewer").content.cloneNode(true));
   home.replaceChildren(root);
+  root.querySelector("[data-part=keys-on]").checked = singleKeys();
   return mount(root, { case: entry.page, texts: served.texts, colours: served.colours, language: speech.language, photo: photoOf(entry) }, {});
 }
 
@@ -26,8 +27,7 @@ class CaseView {
     Object.assign(this, { id, entry: null, viewer: null, panel: null, asking: null, checking: null, room: null, watched: null, seen: -1, gone: false });
     this.root = copy("view-case");
     home.replaceChildren(this.root);
-    this.onUp = () => !this.gone && this.load();
-    on("up", this.onUp);
+    this.stopUp = on("up", () => this.load());
     this.onReader = () => this.load();
     document.addEventListener("dermaxai:reader", this.onReader);
     this.load();
@@ -248,6 +248,7 @@ class CaseView {
 
   destroy() {
     this.gone = true;
+    this.stopUp();
     this.panel?.destroy();
     document.removeEventListener("dermaxai:reader", this.onReader);
     this.dismount();

@@ -22,7 +22,7 @@ class CompareView {
     Object.assign(this, { ids, entries: [], viewers: [], panels: [], aligned: [], busy: false, gone: false });
     this.root = copy("view-compare");
     home.replaceChildren(this.root);
-    on("up", () => !this.gone && !this.viewers.length && this.load());
+    this.stopUp = on("up", () => !this.viewers.length && this.load());
     this.load();
   }
 
@@ -114,6 +114,7 @@ class CompareView {
 
   destroy() {
     this.gone = true;
+    this.stopUp();
     for (const one of [...this.viewers, ...this.panels]) one?.destroy();
   }
 }

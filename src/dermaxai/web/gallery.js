@@ -27,7 +27,7 @@ class GalleryView {
     this.total = 0;
     home.replaceChildren(this.root);
     this.listen();
-    on("up", () => this.root.isConnected && this.load());
+    this.stopUp = on("up", () => this.load());
     this.load();
   }
 
@@ -180,6 +180,7 @@ class GalleryView {
   }
 
   destroy() {
+    this.stopUp();
     clearTimeout(this.pending);
     clearTimeout(this.later);
     this.turn += 1;

@@ -55,6 +55,33 @@ export function bytes(count) {
   return `${new Intl.NumberFormat(locale(), { maximumFractionDigits: power > 1 ? 1 : 0 }).format(count / 1000 ** power)} ${t(`bytes.${power}`)}`;
 }
 
+const KEYS = "dermaxai:single-keys";
+
+/** Whether single letters are commands; who dictates or slips can turn them off, everywhere at once. */
+export const singleKeys = () => kept(KEYS) !== "off";
+
+/** What the browser keeps under a name, or null; some browsers keep nothing. */
+export function kept(name) {
+  try {
+    return localStorage.getItem(name);
+  } catch {
+    return null;
+  }
+}
+
+/** Lets the browser keep a text under a name, where it does. */
+export function keep(name, text) {
+  try {
+    localStorage.setItem(name, text);
+  } catch { /* forgotten with the page */ }
+}
+
+/** Turns single letters on or off, and every box that says so. */
+export function setSingleKeys(on) {
+  keep(KEYS, on ? "on" : "off");
+  for (const box of document.querySelectorAll("[data-part=keys-on]")) box.checked = on;
+}
+
 /** A new element; attributes beginning with "on" are listeners, `say` is a string of the catalogue. */
 export function make(tag, attributes = {}, ...children) {
   const element = document.createElement(tag);

@@ -1,7 +1,7 @@
 // What is asked of a photo: model, methods with how well they fit it, language, scores. The choice is kept.
 
 import { get } from "./api.js";
-import { button, bytes, faultCard, make, name, say, served, speech } from "./states.js";
+import { button, bytes, faultCard, keep, kept, make, name, say, served, speech } from "./states.js";
 
 const FAST = ["evidence", "grad_eclip"];
 const PACES = ["fast", "moderate", "slow"];
@@ -29,13 +29,8 @@ export function fitOf(method, encoder) {
   return { ...first, level: "doubtful", instead: "" };
 }
 
-const kept = () => {
-  try {
-    return JSON.parse(localStorage.getItem(KEPT)) ?? {};
-  } catch {
-    return {};
-  }
-};
+/** What was chosen last. */
+const chosen = () => JSON.parse(kept(KEPT) ?? "{}");
 
 /** A tick box for a method, with how well it fits. */
 export function methodTick(method, encoder, checked) {
@@ -51,7 +46,7 @@ export function methodTick(method, encoder, checked) {
 
 /** What is asked of a new photo. */
 export const choices = () => {
-  const { model, methods, lang, measure } = kept();
+  const { model, methods, lang, measure } = chosen();
   return { model: served.models.includes(model) ? model : served.models[0], methods: methods?.length ? methods : FAST, lang: lang ?? speech.language, measure: String(measure ?? false) };
 };
 
@@ -69,7 +64,7 @@ export class Wishes {
   }
 
   async fill() {
-    const wanted = kept(), { form } = this;
+    const wanted = chosen(), { form } = this;
     const models = served.models;
     form.model.replaceChildren(...models.map((model) => make("option", { value: model }, model)));
     if (models.includes(wanted.model)) form.model.value = wanted.model;
@@ -89,7 +84,7 @@ export class Wishes {
     const { methods, encoders } = known.tables;
     const encoder = encoders.find((entry) => entry.name === this.form.model.value);
     this.tellWeights(encoder);
-    const wanted = kept().methods ?? FAST;
+    const wanted = chosen().methods ?? FAST;
     const fast = methods.filter((method) => FAST.includes(method.name));
     const others = methods.filter((method) => !FAST.includes(method.name)).sort((a, b) => PACES.indexOf(a.speed) - PACES.indexOf(b.speed));
     const ticks = (list) => list.map((method) => methodTick(method, encoder, wanted.includes(method.name)));
@@ -107,7 +102,7 @@ export class Wishes {
   keep() {
     const { form } = this;
     const methods = [...form.querySelectorAll("[name=methods]:checked")].map((box) => box.value);
-    localStorage.setItem(KEPT, JSON.stringify({ model: form.model.value, methods, lang: form.lang.value, measure: form.measure.checked }));
+    keep(KEPT, JSON.stringify({ model: form.model.value, methods, lang: form.lang.value, measure: form.measure.checked }));
   }
 
   speak() {
