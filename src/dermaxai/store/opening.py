@@ -150,6 +150,7 @@ def _postgres_engine(address: URL, *, readonly: bool) -> Engine:
     limit = {} if "connect_timeout" in address.query else {"connect_timeout": CONNECT}
     engine = create_engine(
         address,
+        hide_parameters=True,
         pool_pre_ping=True,
         pool_size=8,
         max_overflow=24,
@@ -169,7 +170,8 @@ def _sqlite_engine(file: Path, *, readonly: bool) -> Engine:
     def connect() -> sqlite3.Connection:
         return _connected_readonly(file) if readonly else _prepared(_connected(str(file)))
 
-    engine = create_engine("sqlite://", creator=connect, poolclass=QueuePool, pool_size=16, max_overflow=64)
+    pool: dict[str, Any] = {"poolclass": QueuePool, "pool_size": 16, "max_overflow": 64}
+    engine = create_engine("sqlite://", creator=connect, hide_parameters=True, **pool)
     event.listen(engine, "begin", _begin)
     return engine
 
