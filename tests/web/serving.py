@@ -24,6 +24,16 @@ from dermaxai.viewer import case_to_page
 from tests.sample_case import make_case, write_caption
 
 PATIENCE = 60
+VIEWS = {
+    "#/": ".example-row img",
+    "#/cases": ".case-row",
+    "#/cases?text=nothing": ".emptiness",
+    "#/case/first": ".viewer .thumb",
+    "#/compare/first/second": "[data-part=right] .thumb",
+    "#/case/none": ".emptiness",
+    "#/readings": ".study-counts",
+}
+"""Each view of the page, and what is there when it has read what it shows."""
 OTHER = "a large symmetric dark brown lesion with a regular border"
 
 
@@ -36,6 +46,14 @@ def write_samples(folder):
     save_case(first, folder / "first")
     save_case(second, folder / "second")
     return folder
+
+
+def visit(page, address, view):
+    """Go to one view and wait until it is drawn."""
+    page.goto(f"{address}/{view}")
+    page.locator(VIEWS[view]).last.wait_for()
+    page.wait_for_load_state("networkidle")
+    page.evaluate("new Promise((done) => requestAnimationFrame(() => requestAnimationFrame(done)))")
 
 
 @dataclass

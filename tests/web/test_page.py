@@ -10,7 +10,7 @@ from dermaxai.api.state import ServedModel
 from dermaxai.i18n import catalogue
 from dermaxai.store.readers import add_reader, issue_token
 from tests.sample_case import make_case
-from tests.web.serving import Process, ThreadServer, write_samples
+from tests.web.serving import VIEWS, Process, ThreadServer, visit, write_samples
 
 pytestmark = pytest.mark.browser
 
@@ -27,12 +27,6 @@ CUT = """() => [...document.querySelectorAll("main button, main label > span, ma
     .filter((one) => !one.closest(".unseen") && getComputedStyle(one).overflow !== "hidden")
     .filter((one) => one.scrollWidth > one.clientWidth + 1 && one.clientWidth > 0)
     .map((one) => one.outerHTML)"""
-
-
-def settled(page):
-    """The view has read what it shows."""
-    page.wait_for_load_state("networkidle")
-    return page
 
 
 def jpeg():
@@ -63,8 +57,7 @@ def test_nothing_sticks_out(server, open_page, tmp_path, language, width, scheme
     page = open_page(server.address, language=language, width=width, color_scheme=scheme)
     folder = Path(os.environ.get("DERMAXAI_SCREENSHOTS", tmp_path))
     for number, view in enumerate(VIEWS):
-        page.goto(f"{server.address}/{view}")
-        settled(page)
+        visit(page, server.address, view)
         assert page.evaluate("document.documentElement.scrollWidth") <= width, view
         assert page.evaluate(CUT) == [], view
         page.screenshot(path=folder / f"page-{number}-{language}-{width}-{scheme}.png", full_page=True)
@@ -79,7 +72,8 @@ def test_notice_in_both_languages_on_every_view(server, open_page):
 
 
 def test_language_is_remembered_and_speaks_everywhere(server, open_page):
-    page = settled(open_page(f"{server.address}/#/case/first"))
+    page = open_page(server.address)
+    visit(page, server.address, "#/case/first")
     page.get_by_role("button", name="Русский").click()
     assert page.locator("html").get_attribute("lang") == "ru"
     text = page.locator("main").inner_text()
@@ -353,7 +347,7 @@ def test_server_gone_leaves_the_case_usable(tmp_path, open_page):
     server = Process(write_samples(tmp_path), "--no-model")
     page = open_page(f"{server.address}/#/case/first")
     page.locator(".viewer .word").first.wait_for()
-    settled(page)
+    page.wait_for_load_state("networkidle")
     server.kill()
     page.locator("#gone").wait_for()
     page.locator(".viewer .word", has_text="border").click()
@@ -365,7 +359,8 @@ def test_server_gone_leaves_the_case_usable(tmp_path, open_page):
 
 
 def test_dialogs_keep_the_keyboard(server, open_page):
-    page = settled(open_page(f"{server.address}/#/cases"))
+    page = open_page(server.address)
+    visit(page, server.address, "#/cases")
     page.keyboard.press("?")
     page.get_by_role("dialog", name="Help").wait_for()
     page.get_by_label("Letters and digits act as keys").uncheck()
@@ -393,7 +388,8 @@ def test_dialogs_keep_the_keyboard(server, open_page):
 
 
 def test_content_of_pages_is_never_markup(server, open_page):
-    page = settled(open_page(f"{server.address}/#/case/first"))
+    page = open_page(server.address)
+    visit(page, server.address, "#/case/first")
     assert page.locator("main b", has_text="network").count() == 0
     page.locator("[data-part=query-chips] button").first.wait_for()
     assert "<b>network</b>" in page.locator("[data-part=query-chips]").inner_text()

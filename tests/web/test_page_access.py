@@ -5,9 +5,11 @@ from pathlib import Path
 
 import pytest
 
+from tests.web.serving import VIEWS, visit
+
 pytestmark = pytest.mark.browser
 
-VIEWS = ("#/", "#/cases", "#/case/first", "#/compare/first/second", "#/readings", "#/case/none")
+TITLED = ("#/", "#/cases", "#/case/first", "#/compare/first/second", "#/readings")
 RUN = """() => axe.run(document, {resultTypes: ["violations"]}).then(({violations}) => violations
     .filter(({impact}) => ["serious", "critical"].includes(impact))
     .map(({id, nodes}) => [id, nodes.slice(0, 4).map((node) => node.html.slice(0, 160))]))"""
@@ -27,8 +29,7 @@ def axe():
 def test_nothing_serious(server, open_page, axe, scheme, language, width):
     page = open_page(server.address, color_scheme=scheme, language=language, width=width, bypass_csp=True)
     for view in VIEWS:
-        page.goto(f"{server.address}/{view}")
-        page.wait_for_load_state("networkidle")
+        visit(page, server.address, view)
         page.evaluate(axe)
         assert page.evaluate(RUN) == [], view
 
@@ -51,10 +52,9 @@ def test_nothing_serious_in_dialogs_and_menus(server, open_page, axe, scheme):
 def test_every_view_has_one_title_and_landmarks(server, open_page):
     page = open_page(server.address)
     titles = set()
-    for view in VIEWS[:5]:
-        page.goto(f"{server.address}/{view}")
-        page.wait_for_load_state("networkidle")
+    for view in TITLED:
+        visit(page, server.address, view)
         assert page.locator("h1").count() == 1, view
         assert page.locator("main").count() == page.locator("header.bar").count() == 1
         titles.add(page.title())
-    assert len(titles) == 5
+    assert len(titles) == len(TITLED)
