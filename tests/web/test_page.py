@@ -14,15 +14,6 @@ from tests.web.serving import VIEWS, Process, ThreadServer, visit, write_samples
 
 pytestmark = pytest.mark.browser
 
-VIEWS = (
-    "#/",
-    "#/cases",
-    "#/cases?text=nothing",
-    "#/case/first",
-    "#/compare/first/second",
-    "#/case/none",
-    "#/readings",
-)
 CUT = """() => [...document.querySelectorAll("main button, main label > span, main legend, h1, h2, header a")]
     .filter((one) => !one.closest(".unseen") && getComputedStyle(one).overflow !== "hidden")
     .filter((one) => one.scrollWidth > one.clientWidth + 1 && one.clientWidth > 0)
@@ -66,7 +57,7 @@ def test_nothing_sticks_out(server, open_page, tmp_path, language, width, scheme
 def test_notice_in_both_languages_on_every_view(server, open_page):
     page = open_page(server.address)
     for view in VIEWS:
-        page.goto(f"{server.address}/{view}")
+        visit(page, server.address, view)
         for language in ("en", "ru"):
             assert page.get_by_text(catalogue(language).text("notice"), exact=True).is_visible()
 

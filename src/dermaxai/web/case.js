@@ -54,8 +54,8 @@ class CaseView {
       showFault(this.part("trouble"), null);
       this.draw();
     } catch (fault) {
-      if (this.gone || !(fault instanceof Fault)) throw fault;
-      this.fail(fault);
+      if (!(fault instanceof Fault)) throw fault;
+      if (!this.gone) this.fail(fault);
     }
   }
 
