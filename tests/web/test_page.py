@@ -6,11 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from dermaxai.api.state import ServedModel
 from dermaxai.i18n import catalogue
-from dermaxai.store.readers import add_reader, issue_token
 from tests.sample_case import make_case
-from tests.web.serving import VIEWS, Process, ThreadServer, visit, write_samples
+from tests.web.serving import VIEWS, visit
 
 pytestmark = pytest.mark.browser
 
@@ -262,91 +260,6 @@ def test_the_state_of_the_model(server, open_page):
         page.get_by_text("demo is ready").wait_for()
     finally:
         server.worker = {"state": "ready", "model": "demo"}
-
-
-def test_review_without_a_model(tmp_path, open_page):
-    server = ThreadServer(write_samples(tmp_path), models=())
-    try:
-        page = open_page(server.address)
-        page.locator("[data-case]").first.wait_for()
-        assert page.get_by_role("link", name="New photo").count() == 0
-        page.goto(f"{server.address}/#/case/first")
-        page.locator(".viewer .word", has_text="border").hover()
-        assert page.get_by_text("No model is loaded here").first.is_visible()
-        assert page.locator(".ask-line").count() == 0
-    finally:
-        server.stop()
-
-
-def test_blind_reading_comes_first(tmp_path, open_page):
-    server = ThreadServer(write_samples(tmp_path), models=(), blind=True)
-    try:
-        page = open_page(f"{server.address}/#/cases")
-        page.locator("[data-case]").first.wait_for()
-        assert "lesion" not in page.locator("main").inner_text()
-        page.locator(".case-link").first.click()
-        page.get_by_text("Your reading first").wait_for()
-        assert page.locator(".viewer").count() == 0
-        page.locator("main textarea").fill("brown, irregular")
-        page.locator("main button.primary").click()
-        page.locator("dialog[open] input").fill("reader-1")
-        page.locator("dialog[open] button.primary").click()
-        page.locator(".viewer .word").first.wait_for()
-    finally:
-        server.stop()
-
-
-def test_an_open_server_asks_for_a_token(tmp_path, open_page):
-    server = ThreadServer(write_samples(tmp_path), models=(), host="0.0.0.0")
-    try:
-        with server.state.store.write() as session:
-            reader = add_reader(session, "reader-2", "reader", actor="test")
-            token = issue_token(session, reader, days=1, actor="test")
-        page = open_page(f"{server.address}/#/cases", await_view=False)
-        page.locator("dialog[open] input").fill("wrong")
-        page.locator("dialog[open] button.primary").click()
-        page.get_by_text("You are not signed in").first.wait_for()
-        page.locator("dialog[open] input").fill(token)
-        page.locator("dialog[open] button.primary").click()
-        page.locator("[data-case]").first.wait_for()
-        page.get_by_role("button", name="Reading as reader-2").click()
-        page.get_by_role("button", name="Sign out").click()
-        page.locator("dialog[open] input").wait_for()
-    finally:
-        server.stop()
-
-
-def test_another_model_is_set_beside(tmp_path, open_page):
-    models = (ServedModel("demo"), ServedModel("other"))
-    server = ThreadServer(write_samples(tmp_path), models=models)
-    try:
-        page = open_page(f"{server.address}/#/case/first")
-        page.locator("details.menu summary", has_text="Another model").click()
-        page.get_by_role("button", name="other", exact=True).click()
-        page.wait_for_url("**/#/compare/first/*")
-        page.get_by_text("Is next in the queue").wait_for()
-        assert server.hand.take().request["model"] == "other"
-        server.hand.done(make_case())
-        page.locator("[data-part=right] .word").first.wait_for()
-        page.locator("[data-part=left] .word", has_text="border").click()
-        assert page.locator("[data-part=right] .word.active").inner_text() == "border"
-    finally:
-        server.stop()
-
-
-def test_server_gone_leaves_the_case_usable(tmp_path, open_page):
-    server = Process(write_samples(tmp_path), "--no-model")
-    page = open_page(f"{server.address}/#/case/first")
-    page.locator(".viewer .word").first.wait_for()
-    page.wait_for_load_state("networkidle")
-    server.kill()
-    page.locator("#gone").wait_for()
-    page.locator(".viewer .word", has_text="border").click()
-    assert page.locator("[data-part=about-word]").inner_text() == "border"
-    page.get_by_role("button", name="Русский").click()
-    assert page.locator("#gone").get_by_text("Сервер не отвечает.").is_visible()
-    page.keyboard.press("l")
-    page.locator("main .fault", has_text="Сервер не отвечает").wait_for()
 
 
 def test_dialogs_keep_the_keyboard(server, open_page):
