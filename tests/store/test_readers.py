@@ -56,6 +56,7 @@ def test_a_pseudonym_is_taken_once(store, anna):
         ("anna@clinic.org", "no e-mail"),
         (" anna", "begin or end"),
         ("anna ", "begin or end"),
+        ("..", "dots alone"),
         ("an\nna", "control characters"),
         ("an\0na", "control characters"),
         ("an\u202ena", "control characters"),

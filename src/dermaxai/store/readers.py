@@ -49,6 +49,8 @@ def _fault_of(name: str) -> str:
         return "has none of the signs / \\ ? # %"
     if not name.isprintable():
         return "has no control characters"
+    if not name.strip("."):
+        return "does not consist of dots alone"
     if name != name.strip():
         return "does not begin or end with a space"
     return f"cannot be '{name}', a name of the program's own" if name.casefold() in RESERVED else ""
