@@ -48,7 +48,7 @@ def _explain(way: UnderWay, models: Models) -> Case:
     if measures:
         way.stages.begin(MEASURE)
         way.show(case)
-        case = model.measure(case, protocol=QUICK)
+        case = model.measure(case, protocol=QUICK, tell=_counting(way, MEASURE))
         way.stages.end(MEASURE)
     way.stages.skip_rest(NOTHING_TO_ASK)
     return case
@@ -70,6 +70,16 @@ def _watching(way: UnderWay) -> Callable[[str, Case], None]:
         reason = reason_left_out(case, name)
         way.passed(name, "skipped" if reason else "done", reason)
         way.show(case)
+
+    return hear
+
+
+def _counting(way: UnderWay, stage: str) -> Callable[[str, int, int], None]:
+    """Says beside a stage how far it is; also where a long one can be stopped."""
+
+    def hear(what: str, done: int, total: int) -> None:
+        way.stages.note(stage, f"{what} ({done + 1} / {total})")
+        way.tell()
 
     return hear
 
@@ -129,17 +139,14 @@ def _concepts(way: UnderWay, model: Model, case: Case) -> Case:
 def _measure(way: UnderWay, model: Model, case: Case) -> Case:
     from dermaxai.scores import JUDGED
 
-    return model.measure(case, way.job.request.get("metrics") or JUDGED)
+    metrics = way.job.request.get("metrics") or JUDGED
+    return model.measure(case, metrics, tell=_counting(way, MEASURE))
 
 
 def _check(way: UnderWay, model: Model, case: Case) -> Case:
     from dermaxai.measure.case_scores import with_checks
 
-    def hear(what: str, done: int, total: int) -> None:
-        way.stages.note("sanity", f"{what} ({done + 1} / {total})")
-        way.tell()
-
-    checks = model.sanity(case, way.job.request.get("methods") or (), tell=hear)
+    checks = model.sanity(case, way.job.request.get("methods") or (), tell=_counting(way, "sanity"))
     way.stages.note("sanity", "")
     return with_checks(case, checks)
 
