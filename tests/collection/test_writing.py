@@ -57,7 +57,7 @@ def test_the_same_cases_give_the_same_files(home, written, tmp_path):
     before = [path.read_bytes() for path in (written.report, written.results, written.cases)]
     again = write_collection(home, groups=home / "groups.csv")
     assert [path.read_bytes() for path in (again.report, again.results, again.cases)] == before
-    elsewhere = write_collection(home, tmp_path / "all.html", language="ru")
+    elsewhere = write_collection(str(home), str(tmp_path / "all.html"), language="ru")
     assert '<html lang="ru">' in elsewhere.report.read_text("utf-8")
     assert sorted(path.name for path in tmp_path.iterdir()) == [
         "all.html",

@@ -4,6 +4,7 @@ import math
 import pytest
 
 from dermaxai.i18n import catalogue
+from dermaxai.overlay import account_for
 from dermaxai.pdf.content import DENSITIES, best_maps, choose_content
 from dermaxai.pdf.trust import agreement_line, method_rows, words_check
 from dermaxai.types import Agreement, Alternative, Score, Target
@@ -43,7 +44,7 @@ def test_best_is_by_verdict_then_by_gap_then_by_order(case):
             for method, gap, verdict in rows
             for metric, sign in (("deletion", -1), ("insertion", 1))
         )
-        found = best_maps(dataclasses.replace(case, scores=scores))
+        found = best_maps(dataclasses.replace(case, scores=scores, evidence=()))
         return next(heat.method for heat, _ in found if heat.target.word == 1)
 
     assert methods(("grad_eclip", 0.9, "no"), ("evidence", 0.1, "yes")) == "evidence"
@@ -51,6 +52,15 @@ def test_best_is_by_verdict_then_by_gap_then_by_order(case):
     assert methods(("grad_eclip", 0.1, "undecided")) == "grad_eclip"
     assert methods(("grad_eclip", 0.3, "yes"), ("evidence", 0.4, "yes")) == "evidence"
     assert methods() == "grad_eclip"
+
+
+def test_a_map_with_a_caution_comes_after_its_equals(case):
+    accounts = {heat.target.word: account_for(case, heat) for heat in case.maps if heat.method == "evidence"}
+    doubtful = next(word for word, account in accounts.items() if account.doubt)
+    wanted = [heat for heat in case.maps if heat.target.word == doubtful]
+    wanted.sort(key=lambda heat: heat.method != "evidence")
+    ((best, _),) = best_maps(dataclasses.replace(case, maps=tuple(wanted), scores=()))
+    assert (wanted[0].method, best.method) == ("evidence", "grad_eclip")
 
 
 def test_broken_and_common_maps_are_nobodys_best(case):

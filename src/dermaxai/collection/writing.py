@@ -60,11 +60,11 @@ class Written:
 
 
 def write_collection(
-    home: Path,
-    path: Path | None = None,
+    home: Path | str,
+    path: Path | str | None = None,
     *,
     language: Language | None = None,
-    groups: Path | None = None,
+    groups: Path | str | None = None,
     seed: int = 0,
     tell: Tell | None = None,
 ) -> Written:
@@ -74,12 +74,13 @@ def write_collection(
     table as `collection.groups.read_groups` reads it. The same cases give the same files.
     Raises: DataError where there is no case, or for a table that names none; NotSupported for a language.
     """
+    home, groups = Path(home), Path(groups) if groups else None
     folder = read_folder(home, tell)
     spoken = language or Counter(entry.language for entry in folder.entries).most_common(1)[0][0]
     catalogue(spoken)
     known = read_groups(groups, folder.entries, CASE_COLUMNS) if groups else NONE
     results = results_of(folder, known, seed)
-    target = path or home / REPORT
+    target = Path(path) if path else home / REPORT
     written = Written(
         target,
         target.with_name(f"{target.stem}_results.csv"),

@@ -12,7 +12,7 @@ import numpy as np
 
 from dermaxai.concepts.tree import read_tree
 from dermaxai.i18n import Catalogue
-from dermaxai.overlay import account_for, summarise
+from dermaxai.overlay import account_for, is_empty, summarise
 from dermaxai.pdf.trust import AgreementLine, MethodRow, agreement_line, method_rows, words_check
 from dermaxai.pictures import as_address, draw_small, shrink
 from dermaxai.report import LIMITS
@@ -174,17 +174,20 @@ def choose_content(
 def best_maps(case: Case) -> list[tuple[HeatMap, dict[str, Score]]]:
     """One map per question, with its scores: words of the caption in order, then the other questions.
 
-    Better than random maps comes before undecided, not measured, and no better; among equals the one with the
-    larger gap between insertion and deletion, then the earlier one in the case.
+    A map that says something comes first; then better than random maps, undecided, not measured, no better;
+    then without a caution; then the larger gap between insertion and deletion; then the order of the case.
     """
     held: dict[Any, list[tuple[HeatMap, dict[str, Score]]]] = {}
     for heat, scores in zip(case.maps, scores_by_map(case), strict=True):
         if heat.method not in TOGETHER and np.isfinite(heat.values).all():
             held.setdefault(heat.target, []).append((heat, scores))
-    best = [
-        min(pairs, key=lambda pair: (RANKS[verdict_of(pair[1])], -gap(pair[1]))) for pairs in held.values()
-    ]
+    best = [min(pairs, key=lambda pair: _order(case, *pair)) for pairs in held.values()]
     return sorted(best, key=lambda pair: (not _is_word(pair[0]), pair[0].target.word or 0))
+
+
+def _order(case: Case, heat: HeatMap, scores: Mapping[str, Score]) -> tuple[bool, int, bool, float]:
+    account = account_for(case, heat)
+    return is_empty(heat), RANKS[verdict_of(scores)], bool(account and account.doubt), -gap(scores)
 
 
 def gap(scores: Mapping[str, Score]) -> float:
@@ -303,7 +306,7 @@ def _reading(row: Mapping[str, Any], texts: Catalogue, line: int) -> dict[str, s
     marked = texts.count("print.marked", regions) if regions else ""
     return {
         "who": str(row.get("pseudonym", "")),
-        "word": str(row.get("text") or ""),
+        "word": str(row.get("text") or texts.text("readings.whole")),
         "answer": texts.name("print.answer", str(row.get("answer", ""))),
         "comment": _cut("; ".join(filter(None, [marked, str(row.get("comment") or "")])), line),
     }
