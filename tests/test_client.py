@@ -67,6 +67,16 @@ def test_a_photo_is_described(app, tmp_path):
         assert server.describe(photo(70), methods="evidence", lang="ru").id != case.id
 
 
+def test_a_photo_that_is_there_is_described_again(app):
+    put_case(app)
+    with listening(app) as address, working(app), Client(address) as server:
+        case = server.again("one", methods="rollout", lang="ru")
+        assert (case.state, case.id != "one") == ("ready", True)
+        assert server.job(1).case == case.id
+        with pytest.raises(UnknownName, match="Did you mean 'demo'"):
+            server.again(case, model="dem")
+
+
 def test_questions_come_back_as_the_case(app):
     put_case(app)
     with listening(app) as address, working(app), Client(address) as server:

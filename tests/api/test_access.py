@@ -58,13 +58,26 @@ def test_in_blind_mode_nobody_is_admin_without_an_admins_token(tmp_path):
     app = small_server(tmp_path, blind=True)
     token = token_of(app, "lead", "admin")
     assert ask(app, "GET", "/api/who").json()["role"] == "reader"
-    cookie, _ = sign_in(app, pseudonym="lead")
-    assert ask(app, "GET", "/api/admin", cookie).status == 403, "an admin's name is not an admin's token"
+    cookie, _ = sign_in(app, pseudonym="reader-1")
+    assert ask(app, "GET", "/api/admin", cookie).status == 403
     assert ask(app, "GET", "/api/cases/abc", cookie).error == "ReadingFirst"
     assert ask(app, "GET", "/api/admin", bearer(token)).status == 200
     cookie, _ = sign_in(app, token=token)
     assert ask(app, "GET", "/api/admin", cookie).status == 200
     assert ask(app, "GET", "/api/cases/abc", cookie).status == 200
+
+
+@pytest.mark.parametrize("blind", [False, True])
+def test_a_pseudonym_with_a_token_is_nobody_elses(tmp_path, blind):
+    app = small_server(tmp_path, blind=blind)
+    sign_in(app, pseudonym="r1")
+    token = token_of(app, "r2")
+    refused = ask(app, "POST", "/api/session", JSON, body=b'{"pseudonym": "r2"}')
+    assert (refused.status, refused.error) == (403, "NotAllowed")
+    mine, _ = sign_in(app, token=token)
+    assert ask(app, "GET", "/api/who", mine).json()["name"] == "r2"
+    end_token(app, revoked=now())
+    sign_in(app, pseudonym="r2")
 
 
 @pytest.mark.parametrize(

@@ -1,9 +1,10 @@
 """Bodies that are too long or too slow."""
 
+import anyio
 import pytest
 
 from dermaxai.api import bodies
-from tests.api.small_server import ask, bearer, small_server, token_of
+from tests.api.small_server import ask, ask_inside, bearer, small_server, token_of
 
 MAX = 2_000_000
 
@@ -49,6 +50,13 @@ def test_two_lengths_are_refused(app):
     assert answered.status == 403
 
 
+def test_a_length_beside_pieces_is_refused_and_the_line_ends(app):
+    answered = ask(
+        app, "POST", "/api/anything", ("Content-Length", "1"), ("Transfer-Encoding", "chunked"), body=b"x"
+    )
+    assert (answered.status, answered.header("connection")) == (403, "close")
+
+
 def test_a_huge_length_is_just_too_large(app):
     assert ask(app, "POST", "/api/anything", ("Content-Length", "9" * 4000)).status == 413
 
@@ -83,3 +91,21 @@ def test_photos_wait_for_each_other(tmp_path, monkeypatch):
     app = small_server(tmp_path)
     assert ask(app, "POST", "/api/cases").status == 429
     assert ask(app, "POST", "/api/anything").status == 200
+
+
+def test_slow_photos_of_one_reader_leave_room_for_others(tmp_path, monkeypatch):
+    monkeypatch.setattr(bodies, "OWN_AT_ONCE", 1)
+    monkeypatch.setattr(bodies, "PATIENCE", 0.05)
+    app = small_server(tmp_path, host="0.0.0.0")
+    one, other = bearer(token_of(app)), bearer(token_of(app, "reader-2"))
+
+    async def run():
+        async with anyio.create_task_group() as group:
+            group.start_soon(lambda: ask_inside(app, "POST", "/api/cases", one, body=[b"x", None]))
+            await anyio.sleep(0.01)
+            own = await ask_inside(app, "POST", "/api/cases", one)
+            others = await ask_inside(app, "POST", "/api/cases", other)
+            group.cancel_scope.cancel()
+        return own.status, others.status
+
+    assert anyio.run(run) == (429, 200)

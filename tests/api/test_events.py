@@ -170,3 +170,17 @@ def test_a_server_that_stops_ends_every_stream(monkeypatch):
 def test_a_mark_is_that_of_the_whole_job():
     assert mark_of(view(1)) == mark_of(view(1)) != mark_of(view(1, "running"))
     assert mark_of(view(1, content=3)).startswith("3-")
+
+
+def test_streams_are_counted_by_person_while_they_are_open(monkeypatch):
+    table = Table(j1="running")
+
+    async def scene():
+        watch = Watch(table.look)
+        pieces = watch.follow(1, who="a")
+        await anext(pieces)
+        assert (watch.count("a"), watch.count("b")) == (1, 0)
+        await pieces.aclose()
+        return watch.count("a")
+
+    assert play(scene, monkeypatch) == 0

@@ -1,15 +1,21 @@
 """Three drawn photos."""
 
+import functools
 import io
+import threading
+import time
+from concurrent.futures import ThreadPoolExecutor
 
 import numpy as np
 import pytest
 from PIL import Image
 
+from dermaxai import phantom
+from dermaxai.api import examples, upkeep
 from dermaxai.api.examples import COUNT, draw_example, example_photo
 from dermaxai.errors import NotFound
 from dermaxai.store.shelf import Shelf
-from tests.api.whole_server import talk, whole_server
+from tests.api.whole_server import running, talk, whole_server
 
 
 @pytest.fixture
@@ -34,6 +40,31 @@ def test_one_becomes_a_case(app):
     assert told.status_code == 202
     kept = Shelf(app.state.server.store.folder).read_upload(told.json()["case"])
     assert np.array_equal(kept.pixels, draw_example(2))
+
+
+def test_two_who_ask_at_once_wait_for_one_drawing(monkeypatch):
+    """Also the thread that draws them while the server starts."""
+    drawn = []
+
+    def draw(plan, seed):
+        drawn.append(seed)
+        time.sleep(0.05)
+        return plan
+
+    monkeypatch.setattr(phantom, "draw_phantom", draw)
+    monkeypatch.setattr(examples, "_drawn", functools.cache(examples._drawn.__wrapped__))
+    with ThreadPoolExecutor(4) as pool:
+        list(pool.map(examples._phantom, [1, 2, 1, 2]))
+    assert sorted(drawn) == [1, 2]
+
+
+def test_a_server_with_a_model_draws_them_when_it_starts(tmp_path, monkeypatch):
+    drawn = threading.Event()
+    monkeypatch.setattr(upkeep, "prepare_examples", drawn.set)
+    with running(whole_server(tmp_path / "shown", models=())):
+        assert not drawn.is_set()
+    with running(whole_server(tmp_path / "made")):
+        assert drawn.wait(60)
 
 
 def test_the_same_photo_every_time():

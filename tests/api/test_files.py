@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 from sqlalchemy import select
 
+from dermaxai.api.limits import OwnPlaces, Places
 from dermaxai.store.tables import Event
 from tests.api.whole_server import put_case, send_photo, talk, whole_server
 from tests.sample_case import make_case
@@ -76,3 +77,12 @@ def test_the_report_on_paper(app, monkeypatch):
 def test_a_language_that_is_none(app):
     answered = talk(app).get("/api/cases/one/report?lang=fr")
     assert (answered.status_code, answered.json()["error"]) == (422, "UsageError")
+
+
+def test_many_reports_of_one_person_are_refused_and_others_get_theirs(app, monkeypatch):
+    from dermaxai.api import files
+
+    monkeypatch.setattr(files, "_OWN", OwnPlaces(lambda: Places(1, waiting=0, seconds=60, what="reports")))
+    answered = talk(app).get("/api/cases/one/report")
+    assert (answered.status_code, answered.json()["error"]) == (429, "TooFast")
+    assert int(answered.headers["Retry-After"]) > 0

@@ -93,3 +93,10 @@ def test_events_of_a_job_that_ended_end_at_once(app):
 def test_events_of_no_job(app):
     answered = talk(app).get("/api/jobs/7/events")
     assert (answered.status_code, answered.json()["error"]) == (404, "NotFound")
+
+
+def test_one_person_opens_only_so_many_streams(app, monkeypatch):
+    case = send_photo(talk(app)).json()
+    monkeypatch.setattr("dermaxai.api.jobs.STREAMS", 0)
+    answered = talk(app).get(f"/api/jobs/{case['job']['id']}/events")
+    assert (answered.status_code, answered.json()["error"]) == (429, "TooFast")

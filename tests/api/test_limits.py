@@ -4,7 +4,7 @@ import anyio
 import pytest
 
 from dermaxai.api import limits
-from dermaxai.api.limits import BackOff, Pace, Places
+from dermaxai.api.limits import BackOff, OwnPlaces, Pace, Places
 from dermaxai.errors import TooFast
 from tests.api.small_server import ask, bearer, small_server, token_of
 
@@ -150,3 +150,17 @@ def test_asking_without_a_token_is_counted_too(tmp_path):
     app = small_server(tmp_path, host="0.0.0.0", per_minute=1)
     statuses = [ask(app, "GET", "/api/who").status for _ in range(11)]
     assert statuses == [401] * 10 + [429]
+
+
+def test_whoever_asks_for_much_takes_nobody_else_s_place():
+    async def run():
+        own = OwnPlaces(lambda: Places(1, waiting=1, seconds=0.01, what="things"))
+        async with own.place("a"):
+            with pytest.raises(TooFast, match="things"):
+                async with own.place("a"):
+                    pass
+            async with own.place("b"):
+                assert len(own) == 2
+        return len(own)
+
+    assert anyio.run(run) == 0

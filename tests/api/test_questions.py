@@ -108,3 +108,19 @@ def test_blind_mode_comes_before_questions(tmp_path):
 def test_who_finds_concepts():
     finders = [name for name in METHODS if METHODS.load(name).find is not AbstractMethod.find]
     assert list(FINDERS) == finders
+
+
+@pytest.mark.parametrize("text", ["a\x00b", "two\nlines", "\x7f"])
+def test_a_text_is_one_line_that_can_be_seen(app, text):
+    answered = ask(app, "query", {"text": text})
+    assert (answered.status_code, answered.json()["error"]) == (422, "UsageError")
+    assert rows_of(app, Job) == 0
+
+
+def test_unknown_fields_are_one_fault_however_many(app):
+    answered = ask(app, "query", {"text": "x", **{f"k{number}": 1 for number in range(5000)}})
+    told = answered.json()["message"]
+    assert answered.status_code == 422
+    assert "5000 unknown" in told
+    assert "more" not in told
+    assert len(told) < 300

@@ -219,6 +219,11 @@ def test_own_reading_first_then_the_machines(blind):
     assert (again.status, again.error) == (409, "Conflict")
 
 
+def test_a_case_that_is_no_more_needs_no_reading(blind):
+    for path in ("", "/report", "/feedback", "/reading", "/photo"):
+        assert blind.get("r1", f"/api/cases/none{path}").status == 404
+
+
 def test_a_reading_that_says_nothing_is_refused(blind):
     for body in (
         {},

@@ -60,6 +60,14 @@ def test_a_key_belongs_to_one_photo(app):
     assert rows_of(app, CaseRow) == 1
 
 
+def test_a_key_belongs_to_one_wish(app):
+    browser = talk(app)
+    send_photo(browser, key="k", methods="evidence")
+    other = send_photo(browser, key="k", methods="legrad")
+    assert (other.status_code, other.json()["error"]) == (409, "Conflict")
+    assert rows_of(app, Job) == 1
+
+
 def test_a_full_queue_refuses_before_the_photo_is_read(app, monkeypatch):
     browser = talk(app)
     for key in "ab":
@@ -79,7 +87,7 @@ def test_a_queue_that_fills_up_meanwhile_leaves_nothing(app, monkeypatch):
     browser = talk(app)
     for key in "ab":
         send_photo(browser, key=key)
-    monkeypatch.setattr(receiving, "_expect_room", lambda *_: None)
+    monkeypatch.setattr(receiving, "expect_room", lambda *_: None)
     assert send_photo(browser).status_code == 429
     assert len(left_in(app, ".waiting")) == rows_of(app, CaseRow) == rows_of(app, Job) == 2
 

@@ -15,6 +15,7 @@ from typing import Any
 from fastapi import FastAPI
 
 from dermaxai.api import (
+    again,
     cases,
     documents,
     examples,
@@ -38,8 +39,8 @@ from dermaxai.api.upkeep import looked_after
 from dermaxai.store.opening import open_store
 
 ROOMS = (
-    cases, receiving, files, questions, reading, jobs, examples, tables, readers, trail, health, documents,
-    page,
+    cases, receiving, again, files, questions, reading, jobs, examples, tables, readers, trail, health,
+    documents, page,
 )  # fmt: skip
 """Each has a `router`; the order is that of the description."""
 SILENT: dict[str, Any] = {

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING, Any, final
 import anyio
 
 from dermaxai.api.errors import answer_problem, answer_refusal
-from dermaxai.api.limits import Places
-from dermaxai.api.requests import header_values
+from dermaxai.api.limits import OwnPlaces, Places
+from dermaxai.api.requests import client_place, header_values
 from dermaxai.errors import DermaXAIError, NotAllowed, RequestTooLarge, TooFast
 
 if TYPE_CHECKING:
@@ -31,6 +31,8 @@ SILENCE = 20.0
 LONGEST = 300.0
 """Seconds until the whole body must be there."""
 LARGE_AT_ONCE = 8
+OWN_AT_ONCE = 3
+"""Photos of one person that arrive at once, where others can reach the server: some places stay free."""
 PATIENCE = 60.0
 
 
@@ -41,7 +43,9 @@ class BodyLimits:
     def __init__(self, app: ASGIApp, options: ServeOptions) -> None:
         self._app = app
         self._photo = options.max_bytes + AROUND_A_PHOTO
-        self._large = Places(LARGE_AT_ONCE, waiting=256, seconds=PATIENCE, what="photos are arriving")
+        self._large = _places(LARGE_AT_ONCE)
+        own = OWN_AT_ONCE if options.is_open else LARGE_AT_ONCE
+        self._own = OwnPlaces(lambda: _places(own))
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
         """Answers, or refuses what is announced as too long."""
@@ -63,7 +67,7 @@ class BodyLimits:
             await counted(scope, receive, send)
             return
         try:
-            async with self._large.place():
+            async with self._own.place(_whose(scope)), self._large.place():
                 await counted(scope, receive, send)
         except TooFast as error:
             await _refuse(error, scope, receive, send)
@@ -71,6 +75,16 @@ class BodyLimits:
     def _limit(self, scope: Scope) -> int:
         is_photo = scope["method"] == "POST" and scope["path"] == "/api/cases"
         return self._photo if is_photo else SMALL
+
+
+def _places(count: int) -> Places:
+    return Places(count, waiting=256, seconds=PATIENCE, what="photos are arriving")
+
+
+def _whose(scope: Scope) -> str:
+    """Who sends it, as the gate found out."""
+    actor = scope.get("state", {}).get("actor")
+    return f"reader {actor.reader}" if actor and actor.reader is not None else client_place(scope)
 
 
 @final
@@ -133,10 +147,16 @@ class _CutOff(Exception):
 
 
 def _announced(scope: Scope) -> int | None:
-    """The length that the request says it has. Raises: NotAllowed for two lengths, or none that is one."""
+    """The length that the request says it has.
+
+    Raises: NotAllowed for two lengths, none that is one, or one beside pieces: a proxy in front might believe
+    the length, and take what follows for another request.
+    """
     lengths = header_values(scope, b"content-length")
     if not lengths:
         return None
+    if header_values(scope, b"transfer-encoding"):
+        raise NotAllowed("The request announces a length and comes in pieces; one of both is expected.")
     if len(set(lengths)) > 1 or not lengths[0].isascii() or not lengths[0].isdigit():
         raise NotAllowed("The request announces no length that can be believed.")
     return int(lengths[0][:20])

@@ -105,9 +105,13 @@ async def show_case(request: Request, case_id: CaseId, state: State, actor: Who)
 
 
 def find_answer(state: ServerState, actor: Actor, case_id: str) -> Answer | None:
-    """The answer about a case that was sent before, if it is still true. Raises: ReadingFirst, StoreError."""
+    """The answer about a case that was sent before, if it is still true.
+
+    Raises: NotFound, ReadingFirst, StoreError.
+    """
     with state.store.read() as session:
         if state.options.blind:
+            find_case(session, case_id)
             check_seen(session, state, actor, case_id)
         version = _version(session, case_id)
     if version is None:

@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import asyncio
-import contextlib
 import json
 import logging
 import zlib
+from collections import Counter
 from collections.abc import AsyncIterator, Callable, Mapping, Set
 from typing import Any, final
 
+import anyio
 from anyio.to_thread import run_sync
 from fastapi.sse import KEEPALIVE_COMMENT, format_sse_event
 
@@ -36,16 +37,22 @@ class Watch:
         self._look = look
         self._listeners: dict[int, set[asyncio.Event]] = {}
         self._views: dict[int, dict[str, Any] | None] = {}
+        self._streams: Counter[str] = Counter()
         self._looking: asyncio.Task[None] | None = None
         self._closed = False
 
-    async def follow(self, job_id: int, seen: str = "") -> AsyncIterator[bytes]:
+    def count(self, who: str) -> int:
+        """How many streams somebody listens to."""
+        return self._streams[who]
+
+    async def follow(self, job_id: int, seen: str = "", *, who: str = "") -> AsyncIterator[bytes]:
         """Events of one job until it has ended: its state at once and at every change.
 
         `seen`: mark of the last event that the listener has, after a break; the same is not told again.
         """
         news = asyncio.Event()
         self._listeners.setdefault(job_id, set()).add(news)
+        self._streams[who] += 1
         self._start()
         try:
             yield f"retry: {RETRY_MILLISECONDS}\n\n".encode()
@@ -64,6 +71,8 @@ class Watch:
                     yield KEEPALIVE_COMMENT
         finally:
             self._leave(job_id, news)
+            self._streams[who] -= 1
+            self._streams += Counter()  # Whoever listens to nothing is forgotten.
 
     def close(self) -> None:
         """End every stream: the server goes down."""
@@ -109,8 +118,9 @@ class Watch:
 
 async def _happened(news: asyncio.Event) -> bool:
     """Whether there were news before it was time for a sign of life."""
-    with contextlib.suppress(TimeoutError):
-        await asyncio.wait_for(news.wait(), ALIVE_SECONDS)
+    # asyncio.wait_for may swallow a cancellation that comes together with the news.
+    with anyio.move_on_after(ALIVE_SECONDS):
+        await news.wait()
     return news.is_set()
 
 

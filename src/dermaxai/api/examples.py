@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import functools
 import io
+import threading
+from collections import defaultdict
 from typing import TYPE_CHECKING, Annotated
 
 from fastapi import APIRouter, Path, Request, Response
@@ -25,6 +27,7 @@ if TYPE_CHECKING:
 router = APIRouter(prefix="/api/examples", tags=["examples"])
 
 COUNT = 3
+_DRAWING: defaultdict[int, threading.Lock] = defaultdict(threading.Lock)
 THUMB_SIDE = 320
 """Pixels."""
 ExampleNumber = Annotated[int, Path(ge=1, le=COUNT, description="1, 2 or 3.", examples=[1])]
@@ -79,15 +82,34 @@ def draw_example(number: int) -> UInt8[np.ndarray, "height width 3"]:
     return _phantom(number).image.pixels
 
 
+def prepare_examples() -> None:
+    """Draw them before anybody asks: each takes up to a second."""
+    for number in range(1, COUNT + 1):
+        _jpeg(number, THUMB_SIDE)
+    for number in range(1, COUNT + 1):
+        example_photo(number)
+
+
 def example_photo(number: int) -> tuple[SkinImage, str]:
     """A drawn photo as if it had been received, and its name. Raises: NotFound."""
-    buffer = io.BytesIO()
-    Image.fromarray(draw_example(number)).save(buffer, "PNG")
-    return read_image(buffer.getvalue()), f"drawn {number}.png"
+    return _received(number), f"drawn {number}.png"
 
 
 @functools.cache
+def _received(number: int) -> SkinImage:
+    buffer = io.BytesIO()
+    Image.fromarray(draw_example(number)).save(buffer, "PNG")
+    return read_image(buffer.getvalue())
+
+
 def _phantom(number: int) -> Phantom:
+    # Whoever asks for one that is being drawn waits for it instead of drawing it too.
+    with _DRAWING[number]:
+        return _drawn(number)
+
+
+@functools.cache
+def _drawn(number: int) -> Phantom:
     from dermaxai.phantom import draw_phantom
 
     return draw_phantom(_plan(number), number)

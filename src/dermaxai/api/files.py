@@ -13,6 +13,7 @@ from dermaxai.api.asking import State, Who
 from dermaxai.api.cases import ready_case
 from dermaxai.api.errors import refusals
 from dermaxai.api.headers import report_headers
+from dermaxai.api.limits import OwnPlaces, Places
 from dermaxai.api.schemas import CaseId
 from dermaxai.api.state import Actor, ServerState
 from dermaxai.reading.blind import must_read_first
@@ -35,8 +36,13 @@ InLanguage = Annotated[
 ]
 MAKING = CapacityLimiter(2)
 """Reports that are made at once: each holds a whole photo."""
+WAITING = 8
+"""Reports of one person that wait for the one at hand; everybody has one of their own at hand."""
+PATIENCE = 60.0
+"""Seconds."""
 NOBODY = 0
 """No reader has this id."""
+_OWN = OwnPlaces(lambda: Places(1, waiting=WAITING, seconds=PATIENCE, what="reports are being made"))
 JPEG, NPZ, HTML, PDF = "image/jpeg", "application/octet-stream", "text/html", "application/pdf"
 
 
@@ -105,7 +111,8 @@ async def show_report(
     save: Annotated[bool, Query(description="To be saved rather than shown.")] = False,
 ) -> Response:
     """The live viewer with the case inside; it opens from disk and asks for nothing."""
-    html, chosen = await run_sync(_html, state, actor, case_id, language, limiter=MAKING)
+    async with _OWN.place(actor.name):
+        html, chosen = await run_sync(_html, state, actor, case_id, language, limiter=MAKING)
     headers = {"Cache-Control": "no-store", **report_headers(html)}
     if save:
         headers["Content-Disposition"] = f'attachment; filename="{case_id}.{chosen}.html"'
@@ -120,7 +127,8 @@ async def show_report(
 )
 async def show_pdf(case_id: CaseId, state: State, actor: Who, language: InLanguage = None) -> Response:
     """The same on paper; needs the extra 'pdf' where the server runs."""
-    pdf, chosen = await run_sync(_pdf, state, actor, case_id, language, limiter=MAKING)
+    async with _OWN.place(actor.name):
+        pdf, chosen = await run_sync(_pdf, state, actor, case_id, language, limiter=MAKING)
     name = f'attachment; filename="{case_id}.{chosen}.pdf"'
     return Response(pdf, media_type=PDF, headers={"Cache-Control": "no-store", "Content-Disposition": name})
 

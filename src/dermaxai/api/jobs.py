@@ -12,7 +12,8 @@ from dermaxai.api.access import check_seen
 from dermaxai.api.asking import State, Who
 from dermaxai.api.cases import may_change
 from dermaxai.api.errors import refusals
-from dermaxai.api.events import Watch
+from dermaxai.api.events import ALIVE_SECONDS, Watch
+from dermaxai.api.limits import too_fast
 from dermaxai.api.schemas import JobId, JobList, JobView
 from dermaxai.api.state import ServerState
 from dermaxai.jobs.queue import cancel_job, count_ahead, find_job, job_view, list_jobs
@@ -22,6 +23,8 @@ from dermaxai.store.tables import Job, JobState
 router = APIRouter(prefix="/api/jobs", tags=["jobs"])
 
 STREAM = "text/event-stream"
+STREAMS = 100
+"""That one person may listen to at once; a browser opens six."""
 EVENTS = {
     "description": "Events 'progress', each with a job as JSON; the stream ends with the job.",
     "content": {
@@ -75,6 +78,7 @@ def known_job(job_id: JobId, state: State, actor: Who) -> int:
 async def follow_job(
     request: Request,
     job_id: Annotated[int, Depends(known_job)],
+    actor: Who,
     seen: Annotated[
         str, Header(alias="Last-Event-ID", max_length=64, description="Mark of the last event that came.")
     ] = "",
@@ -85,8 +89,10 @@ async def follow_job(
     `Last-Event-ID` by itself, and what it has seen is not told again.
     """
     watch: Watch = request.app.state.watch
+    if watch.count(actor.name) >= STREAMS:
+        raise too_fast("Too many streams of events are open.", ALIVE_SECONDS)
     headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-    return StreamingResponse(watch.follow(job_id, seen), media_type=STREAM, headers=headers)
+    return StreamingResponse(watch.follow(job_id, seen, who=actor.name), media_type=STREAM, headers=headers)
 
 
 @router.delete("/{job_id}", responses=refusals(403, 404, 409), summary="Cancel a job")

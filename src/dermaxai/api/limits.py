@@ -106,6 +106,11 @@ class Places:
         self._what = what
         self._now_waiting = 0
 
+    @property
+    def is_idle(self) -> bool:
+        """Whether nobody holds a place or waits for one."""
+        return not self._now_waiting and not self._inside.borrowed_tokens
+
     @asynccontextmanager
     async def place(self) -> AsyncIterator[None]:
         """Wait for a place and hold it. Raises: TooFast."""
@@ -127,3 +132,26 @@ class Places:
             raise too_fast(f"Too many {self._what} at once.", self._seconds) from None
         finally:
             self._now_waiting -= 1
+
+
+@final
+class OwnPlaces:
+    """A few places for each person, so that whoever asks for much takes nobody else's."""
+
+    def __init__(self, make: Callable[[], Places]) -> None:
+        self._make = make
+        self._of: dict[str, Places] = {}
+
+    def __len__(self) -> int:
+        return len(self._of)
+
+    @asynccontextmanager
+    async def place(self, who: str) -> AsyncIterator[None]:
+        """Wait for one of one's own places and hold it. Raises: TooFast."""
+        own = self._of.setdefault(who, self._make())
+        try:
+            async with own.place():
+                yield
+        finally:
+            if own.is_idle:
+                self._of.pop(who, None)

@@ -17,7 +17,7 @@ from dermaxai.api.gate import check_token
 from dermaxai.api.requests import client_place, cookie
 from dermaxai.api.schemas import Given, Sent
 from dermaxai.api.state import Actor, ServeOptions, ServerState
-from dermaxai.errors import NotFound, NotSignedIn
+from dermaxai.errors import NotAllowed, NotFound, NotSignedIn
 from dermaxai.i18n import LANGUAGES
 from dermaxai.store import audit, readers
 from dermaxai.store.readers import check_pseudonym
@@ -218,9 +218,15 @@ def _reader_of(session: Session, wanted: SignIn) -> tuple[Reader, int | None]:
         return found[0], found[1].id
     name = check_pseudonym(wanted.pseudonym or "")
     try:
-        return readers.find_reader(session, name), None
+        reader = readers.find_reader(session, name)
     except NotFound:
         return readers.add_reader(session, name, "reader", actor="local"), None
+    if readers.valid_tokens(session, reader):
+        raise NotAllowed(
+            f"'{name}' has a token: nobody reads under this name without it.",
+            hint="Sign in with the token, or choose another pseudonym.",
+        )
+    return reader, None
 
 
 def _issue(session: Session, reader: Reader, days: int, admin: Actor) -> NewToken:

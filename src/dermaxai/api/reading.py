@@ -45,7 +45,7 @@ class RegionGiven(Given):
     """A place in the photo, in photo pixels."""
 
     kind: Kind
-    points: list[tuple[float, float]] = Field(min_length=1, max_length=POINTS)
+    points: list[tuple[float, float]] = Field(min_length=1, max_length=POINTS, fail_fast=True)
     """x to the right, y down: one for a point, two corners for a box, three or more for a polygon."""
     radius: float = 0.0
     """Of the brush."""
@@ -61,7 +61,7 @@ class FeedbackGiven(Given):
     """Index in the caption's words; null speaks of the caption as a whole."""
     method: str = Field(default="", max_length=64)
     """Whose map was shown; empty for none."""
-    regions: list[RegionGiven] = Field(default_factory=list, max_length=REGIONS)
+    regions: list[RegionGiven] = Field(default_factory=list, max_length=REGIONS, fail_fast=True)
     """Where the reader sees what the word says."""
     comment: str = Field(default="", max_length=4 * COMMENT)
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import functools
 import hashlib
 from collections.abc import Iterable
-from dataclasses import dataclass
-from typing import Annotated, Any
+from dataclasses import dataclass, replace
+from typing import Annotated, Any, cast
 
 from anyio.to_thread import run_sync
 from fastapi import APIRouter, Depends, File, Form, Header, UploadFile
@@ -57,7 +57,7 @@ class Wish:
     methods: tuple[str, ...]
     lang: Language
     queries: tuple[str, ...]
-    measure: bool
+    measure: bool = False
 
     def as_request(self) -> dict[str, Any]:
         """As a job of kind 'explain' keeps it."""
@@ -89,13 +89,20 @@ def wish(
     ] = False,
 ) -> Wish:
     """What was asked for, checked before a photo is read. Raises: NotSupported, UnknownName, UsageError."""
+    return replace(check_wish(state, model, methods or [], lang, queries or []), measure=measure)
+
+
+def check_wish(
+    state: ServerState, model: str, methods: Iterable[str], lang: str, queries: Iterable[str]
+) -> Wish:
+    """The first model and 'evidence' where nothing is said. Raises: NotSupported, UnknownName, UsageError."""
     check_serving(state)
     served = [known.name for known in state.options.models]
     chosen = model or served[0]
     check_name("served model", chosen, served)
-    names = tuple(dict.fromkeys(_listed(methods or [WORD_METHOD])))
+    names = tuple(dict.fromkeys(_listed(methods))) or (WORD_METHOD,)
     check_methods(names)
-    return Wish(chosen, names, lang, _checked_texts(queries or []), measure)
+    return Wish(chosen, names, cast(Language, lang), _checked_texts(queries))
 
 
 def check_serving(state: ServerState) -> None:
@@ -145,7 +152,7 @@ async def receive_photo(
     """The photo is read at once: what identifies a person is left behind, only pixels are kept. A worker then
     describes and explains it; follow the job with `GET /api/jobs/{job_id}/events`.
     """
-    await run_sync(_expect_room, state, actor, key)
+    await run_sync(expect_room, state, actor, key)
     image, name = await read_upload(file, state.options)
     return await run_sync(functools.partial(take_in, state, actor, image, name, wanted, key=key))
 
@@ -165,7 +172,7 @@ def receive_example(
     return take_in(state, actor, image, name, wanted, key=key)
 
 
-def _expect_room(state: ServerState, actor: Actor, key: str | None) -> None:
+def expect_room(state: ServerState, actor: Actor, key: str | None) -> None:
     """Refuse before the photo is read where it would be refused afterwards. Raises: QueueFull, Conflict."""
     with state.store.read() as session:
         if find_asked(session, own_key(actor, key), actor.name) is not None:
@@ -191,7 +198,7 @@ def take_in(
         with telling_faults():
             shelf.keep_upload(case_id, image)
         with state.store.write() as session:
-            job = _asked_before(session, actor, image, key)
+            job = _asked_before(session, actor, image, wanted, key)
             if job is None:
                 job = _enter(session, state, actor, (case_id, image, name), wanted.as_request(), key)
             accepted = accept(session, job)
@@ -204,11 +211,17 @@ def take_in(
     return accepted
 
 
-def _asked_before(session: Session, actor: Actor, image: SkinImage, key: str | None) -> Job | None:
-    """The job of an earlier request with this key. Raises: Conflict where that was for another photo."""
+def _asked_before(
+    session: Session, actor: Actor, image: SkinImage, wanted: Wish, key: str | None
+) -> Job | None:
+    """The job of an earlier request with this key. Raises: Conflict where that was for something else."""
     job = find_asked(session, own_key(actor, key), actor.name)
-    if job is not None and find_case(session, job.case_id).sha256 != image.sha256:
+    if job is None:
+        return None
+    if find_case(session, job.case_id).sha256 != image.sha256:
         raise Conflict("This Idempotency-Key was used for another photo.", hint="Draw a new one.")
+    if (job.kind, job.request) != ("explain", wanted.as_request()):
+        raise Conflict("This Idempotency-Key was used for another wish.", hint="Draw a new one.")
     return job
 
 

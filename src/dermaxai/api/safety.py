@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING
 from dermaxai.api.bodies import BodyLimits
 from dermaxai.api.gate import Gate
 from dermaxai.api.headers import SecurityHeaders
+from dermaxai.api.heads import Heads
 from dermaxai.api.limits import BackOff
 from dermaxai.api.request_log import RequestLog
 from dermaxai.api.uploads import keep_in_memory
@@ -30,6 +31,7 @@ def protect(app: FastAPI, options: ServeOptions) -> None:
     app.state.back_off = back_off
     keep_in_memory(options.max_bytes)
     app.add_middleware(BodyLimits, options=options)
+    app.add_middleware(Heads)
     app.add_middleware(Gate, options=options, back_off=back_off)
     app.add_middleware(RequestLog)
     app.add_middleware(SecurityHeaders, options=options)

@@ -6,10 +6,11 @@ from datetime import datetime
 from typing import Annotated, Any
 
 from fastapi import Path
-from pydantic import BaseModel, ConfigDict, Field, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from pydantic.config import JsonDict
 
 from dermaxai.api.errors import Problem
+from dermaxai.api.strict import one_line, only_known
 from dermaxai.store.tables import CaseState, JobKind, JobState
 from dermaxai.types import Language, TargetKind
 
@@ -17,7 +18,11 @@ CASE_ID = "^[A-Za-z0-9_-]{1,64}$"
 CaseId = Annotated[str, Path(pattern=CASE_ID, description="Id of a case.", examples=["7f3a91c2b604"])]
 JobId = Annotated[int, Path(ge=1, le=2**53, description="Id of a job.", examples=[17])]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=64)]
-Text = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=300)]
+Text = Annotated[
+    str,
+    StringConstraints(strip_whitespace=True, min_length=1, max_length=300),
+    AfterValidator(one_line),
+]
 
 
 class Sent(BaseModel):
@@ -30,6 +35,11 @@ class Given(BaseModel):
     """Something the server is given; a field it does not know is refused."""
 
     model_config = ConfigDict(extra="forbid", use_attribute_docstrings=True)
+
+    @model_validator(mode="before")
+    @classmethod
+    def _known_fields(cls, given: object) -> object:
+        return only_known(given, cls.model_fields)
 
 
 JOB: JsonDict = {
@@ -260,6 +270,19 @@ class MapList(Sent):
     """All maps of a case, in the order of the arrays '0000', '0001', … of `maps.npz`."""
 
     maps: list[MapFacts]
+
+
+class Again(Given):
+    """How the photo of a case is to be described anew."""
+
+    model_config = ConfigDict(json_schema_extra={"examples": [{"methods": ["evidence"]}]})
+
+    model: Annotated[str, StringConstraints(max_length=500)] = ""
+    """One of the served models; by default the first."""
+    methods: list[Name] = Field(default_factory=list, max_length=32)
+    """Names of `/api/methods`, or 'all'; empty: 'evidence'."""
+    lang: Language | None = None
+    """Language of the explained caption; by default that of the case."""
 
 
 class Query(Given):

@@ -1,16 +1,18 @@
-"""What a running server does by itself: takes in folders it finds, deletes what is too old."""
+"""What a running server does by itself: draws the examples, takes in folders, deletes what is too old."""
 
 from __future__ import annotations
 
 import asyncio
 import contextlib
 import logging
+import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from typing import TYPE_CHECKING
 
 from anyio.to_thread import run_sync
 
+from dermaxai.api.examples import prepare_examples
 from dermaxai.errors import DermaXAIError
 from dermaxai.store.cases import adopt_folders
 from dermaxai.store.deleting import sweep
@@ -27,6 +29,9 @@ HOUR = 3600.0
 @asynccontextmanager
 async def looked_after(app: FastAPI) -> AsyncIterator[None]:
     """While the server runs: folders are taken in and old cases deleted, at once and every hour."""
+    if app.state.server.options.has_model:
+        # A server that ends does not wait for a drawing.
+        threading.Thread(target=prepare_examples, name="examples", daemon=True).start()
     keeper = asyncio.get_running_loop().create_task(_keep(app.state.server))
     try:
         yield

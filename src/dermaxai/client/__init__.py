@@ -89,6 +89,23 @@ class Client:
         told = self._to.ask("/api/cases", data=form, files={"file": (name, data)})
         return self._finished(told, on_progress)
 
+    def again(
+        self,
+        case: Case,
+        *,
+        model: str = "",
+        methods: str | Sequence[str] = (),
+        lang: Language | None = None,
+        on_progress: Heard | None = None,
+    ) -> CaseView:
+        """The same photo, pixel by pixel, described by another served model: a case of its own.
+
+        Raises: NotFound where the photo is gone; as `describe`.
+        """
+        asked = {"model": model, "methods": _listed(methods), "lang": lang}
+        told = self._to.ask(f"/api/cases/{_id(case)}/again", json=asked)
+        return self._finished(told, on_progress)
+
     def case(self, case: Case) -> CaseView:
         """A case as it is now, also while it is made. Raises: NotFound, ReadingFirst."""
         told = self._to.json("GET", f"/api/cases/{_id(case)}")
