@@ -9,7 +9,11 @@ from typer.testing import CliRunner
 from dermaxai.cases import save_case
 from dermaxai.cli import app
 from tests.collection.cases import write_cases
+from tests.reading.conftest import filled, study
 from tests.sample_case import make_case
+from tests.test_report import unpacked
+
+__all__ = ["filled", "study"]
 
 pytestmark = pytest.mark.usefixtures("plain_environment")
 
@@ -43,9 +47,25 @@ def test_a_case_on_paper(run, case):
     pytest.importorskip("weasyprint", exc_type=(ImportError, OSError), reason="Pango is not installed")
     done = run("report", "case", "--pdf", "--json")
     assert done.exit_code == 0, done.output
-    assert json.loads(done.stdout) == {"case": "case", "report": "case/report.pdf"}
+    assert json.loads(done.stdout) == {"case": "case", "report": "case/report.pdf", "readings": 0}
     assert (case / "report.pdf").read_bytes().startswith(b"%PDF-")
     assert run("report", "case", "--pdf", "-o", "paper.pdf").exit_code == 0
+
+
+def test_readings_of_the_store_beside_the_case(run, study, tmp_path):
+    study.answer("r1", "wrong_word", comment="no border here")
+    done = run("report", "cases/one", "--json")
+    assert json.loads(done.stdout)["readings"] == 1, done.output
+    (said,) = unpacked((tmp_path / "cases/one/report.html").read_text("utf-8"))["readings"]
+    assert (said["pseudonym"], said["comment"]) == ("r1", "no border here")
+    assert json.loads(run("report", "cases/one", "--json", "--no-readings").stdout)["readings"] == 0
+
+
+def test_a_store_that_cannot_be_read_costs_only_the_readings(run, case, tmp_path):
+    (tmp_path / "dermaxai.sqlite").write_bytes(b"no database at all" * 100)
+    done = run("report", "case")
+    assert done.exit_code == 0, done.output
+    assert "readers said is left out" in done.stderr
 
 
 def test_paper_without_the_extra(run, case, monkeypatch):

@@ -108,6 +108,14 @@ def test_models():
         Served(source="/nowhere/at/all").models()
 
 
+def test_missing_weights_are_told_with_their_size_and_place(monkeypatch):
+    monkeypatch.setattr("dermaxai.commands.models.find_weights", lambda card: None)
+    with pytest.raises(WeightsMissing, match=r"'monet' \(1711 MB\)") as refused:
+        Served(model=["monet"]).models()
+    assert "dermaxai fetch monet" in refused.value.hint
+    assert "into FOLDER/monet and set DERMAXAI_WEIGHTS=FOLDER" in refused.value.hint
+
+
 def test_a_model_in_a_folder(bundle):
     assert Served(model=[str(bundle)]).models() == (ServedModel(str(bundle)),)
 
@@ -156,6 +164,7 @@ def test_an_open_server_tells_what_it_needs(tmp_path):
 
 def test_addresses():
     assert address_of(ServeOptions(port=8123)) == "http://127.0.0.1:8123/"
+    assert address_of(ServeOptions(hosts=("derma.clinic",), proxied=True)) == "https://derma.clinic/"
     assert address_of(ServeOptions(host="0.0.0.0", hosts=("derma.clinic",), tls=(Path("a"), Path("b")))) == (
         "https://derma.clinic:8000/"
     )

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from dermaxai.i18n import catalogue
+from dermaxai.pdf.content import best_maps
 from dermaxai.report import write_report
 from dermaxai.scores import map_names
 from dermaxai.types import Agreement, Alternative, Caption, HeatMap, Score, Target
@@ -637,9 +639,9 @@ def test_readings_and_the_places_they_mark(open_report):
     ]
     page = open_report(make_case(), readings=readings)
     said = page.locator(".readings").inner_text()
-    assert "r-1 “border” wrong place" in said
+    assert "r-1 “border”: wrong place" in said
     assert "<i>" in said
-    assert "r-2 “dark” agrees" in said
+    assert "r-2 “dark”: agrees" in said
     page.get_by_role("button", name="Show the marked place").click()
     assert part(page, "about-word").inner_text() == "border"
     shapes = "[...document.querySelectorAll('.overlay > *')].map((one) => one.tagName)"
@@ -667,7 +669,7 @@ def test_two_printed_pages(open_report, paper):
     for text in ("Score-CAM", "✓", "Признаки", "Как получено", "dermaxai explain", "Границы применимости"):
         assert text in second
     assert "Методы и оценки" in second
-    assert "✗ Не лучше" in first
+    assert "✓ Лучше 97,5" in first
     assert "свидетельств" in first
 
 
@@ -683,6 +685,42 @@ def test_a_crowded_case_still_prints_on_two_pages(open_report):
     page.pdf(format="A4")
     sizes = "[...document.querySelectorAll('.sheet')].map((one) => one.scrollHeight <= one.clientHeight)"
     assert page.evaluate(sizes) == [True, True]
+
+
+def test_the_best_map_is_the_same_on_every_paper(open_report):
+    case = make_case(methods=EIGHT)
+    page = open_report(case)
+    page.evaluate("dispatchEvent(new Event('beforeprint'))")
+    printed = page.locator(".pictures figcaption span:first-of-type").all_text_contents()
+    names = catalogue("en")
+    best = [names.name("method", heat.method) for heat, _ in best_maps(case) if heat.target.kind == "word"]
+    assert [text.split(":")[0] for text in printed] == best
+
+
+def test_what_the_model_did_not_see_is_said(open_report):
+    page = open_report(make_case())
+    word(page, "border").hover()
+    assert "The model saw 75 % of the photo." in part(page, "about-map").inner_text()
+    word(page, "with").hover()
+    assert "The model saw" not in part(page, "about-map").inner_text()
+
+
+def test_zero_has_no_minus(open_report):
+    case = make_case()
+    words = tuple(dataclasses.replace(one, logprob=-0.001) for one in case.caption.words)
+    page = open_report(
+        dataclasses.replace(
+            case, captions=(dataclasses.replace(case.caption, words=words),), concepts=(), scores=()
+        )
+    )
+    word(page, "border").hover()
+    assert "log p 0" in part(page, "about-facts").inner_text()
+    assert page.locator(".pair").bounding_box() is None
+
+
+def test_warnings_are_marked_as_english(open_report):
+    page = open_report(dataclasses.replace(make_case(), warnings=("'splice': left out",)), language="ru")
+    assert part(page, "warning-rows").locator("li").first.get_attribute("lang") == "en"
 
 
 def test_pictures_are_printed_light(open_report):
@@ -738,6 +776,10 @@ def test_without_scripts_the_report_says_so(browser, tmp_path):
     page = browser.new_context(java_script_enabled=False).new_page()
     page.goto(path.as_uri())
     assert page.locator("noscript p").is_visible()
+    assert not part(page, "controls").is_visible()
+    photo, caption, stage = (part(page, name).bounding_box() for name in ("photo", "caption", "stage"))
+    assert photo["x"] + photo["width"] <= caption["x"]
+    assert stage["height"] == pytest.approx(photo["height"], abs=1)
     assert "dark brown lesion" in part(page, "caption").inner_text()
     assert "dermaxai explain lesion.jpg" in page.locator(".made").inner_text()
     page.close()

@@ -244,26 +244,25 @@ class Model:
         return with_command(case, command, noted, self.encoder, **add_answers(case, new))
 
     def measure(
-        self, case: Case, metrics: str | Sequence[str] = JUDGED, protocol: Protocol | None = None
+        self,
+        case: Case,
+        metrics: str | Sequence[str] = JUDGED,
+        protocol: Protocol | None = None,
+        tell: Tell | None = None,
     ) -> Case:
         """The case with scores of its maps, each beside what random maps get; earlier ones are replaced.
 
         `metrics`: names of `measure.maps.MAP_METRICS`. One that is not defined for a map is left out, and
-        the case's warnings say so. The seed is that of the settings unless `protocol` has its own.
-        Raises: UnknownName, NotSupported for a case of another encoder.
+        the case's warnings say so. The seed is that of the settings unless `protocol` has its own. `tell`: as
+        `measure_case` tells. Raises: UnknownName, NotSupported for a case of another encoder.
         """
         check_maker(case, self.encoder)
-        asked = protocol or Protocol(seed=self.settings.seed)
+        asked = named(metrics), protocol or Protocol(seed=self.settings.seed), tell
         with self._making() as noted:
-            encoded = self._encode(case.image)
-            found = measure_case(self._explained(case.caption), encoded, case, named(metrics), asked)
-        return with_command(
-            case,
-            self._command(["measure", "CASE"], found.options),
-            [*noted, *found.notes],
-            self.encoder,
-            scores=replace_scores(case.scores, found.scores),
-        )
+            found = measure_case(self._explained(case.caption), self._encode(case.image), case, *asked)
+        command = self._command(["measure", "CASE"], found.options)
+        scores = replace_scores(case.scores, found.scores)
+        return with_command(case, command, [*noted, *found.notes], self.encoder, scores=scores)
 
     def sanity(self, case: Case, methods: str | Sequence[str] = (), tell: Tell | None = None) -> list[Check]:
         """As `measure.case_scores.check_case`. Raises: UsageError, NotSupported for another encoder."""

@@ -33,6 +33,8 @@ MODULES = (
 )  # fmt: skip
 """In the order of their imports, each import on one line."""
 LOADER = "unpacking.js"
+PACKED = "/* Of what scripts make"
+"""Where the part of style.css begins that travels packed: who runs no script, sees nothing that it is for."""
 EXACT = ("sha256", "encoder", "captioner", "command", "settings", "versions")
 """Rows of 'How made' that are read sign by sign."""
 LIMITS = ("map", "grid", "methods", "caption", "skin")
@@ -85,7 +87,9 @@ def render_report(case: Case, *, language: Language = "en", readings: Readings =
     from markupsafe import Markup
 
     texts = catalogue(language)
-    style, loader, script = _squeeze_style(_asset("style.css")), _squeeze(_asset(LOADER)), _script()
+    at_once, mark, later = _asset("style.css").partition(PACKED)
+    style, packed = _squeeze_style(at_once), _squeeze_style(mark + later)
+    loader, script = _squeeze(_asset(LOADER)), _script()
     environment = Environment(
         loader=FunctionLoader(_asset),
         autoescape=True,
@@ -103,9 +107,9 @@ def render_report(case: Case, *, language: Language = "en", readings: Readings =
         old=_in_all_languages("report.old"),
         style=Markup(style),
         loader=Markup(loader),
-        policy=_policy(style, loader, script),
+        policy=_policy((style, packed), (loader, script)),
         photo=_photo(case.image),
-        bundle=Markup(_deflated(_bundle(case, readings) | {"script": script})),
+        bundle=Markup(_deflated(_bundle(case, readings) | {"style": packed, "script": script})),
         made=made_rows(case, texts),
         limits=LIMITS,
         exact=EXACT,
@@ -141,16 +145,16 @@ def _squeeze_style(text: str) -> str:
     return re.sub(r": +", ":", line).replace(";}", "}")
 
 
-def _policy(style: str, *scripts: str) -> str:
-    """Nothing may load but this style, these scripts and pictures inside the file."""
+def _policy(styles: Iterable[str], scripts: Iterable[str]) -> str:
+    """Nothing may load but these styles, these scripts and pictures inside the file."""
 
-    def digest(text: str) -> str:
-        return base64.b64encode(hashlib.sha256(text.encode()).digest()).decode("ascii")
+    def allow(texts: Iterable[str]) -> str:
+        digests = (hashlib.sha256(text.encode()).digest() for text in texts)
+        return " ".join(f"'sha256-{base64.b64encode(digest).decode('ascii')}'" for digest in digests)
 
-    allowed = " ".join(f"'sha256-{digest(script)}'" for script in scripts)
     return (
-        f"default-src 'none'; img-src data:; style-src 'sha256-{digest(style)}'; "
-        f"script-src {allowed}; base-uri 'none'; form-action 'none'"
+        f"default-src 'none'; img-src data:; style-src {allow(styles)}; "
+        f"script-src {allow(scripts)}; base-uri 'none'; form-action 'none'"
     )
 
 
@@ -158,7 +162,7 @@ def _bundle(case: Case, readings: Readings) -> dict[str, Any]:
     """What viewer.js mounts: the case, the strings of every language, the colours; and the readings."""
     colours = json.loads(_asset("colours.json"))
     return {
-        "case": _pack_maps(case_to_page(case)),
+        "case": _pack_maps(case_to_page(case)) | {"made": made_json(case)},
         "texts": _texts(case),
         "colours": {
             name: base64.b64encode(bytes.fromhex(entry["hex"])).decode("ascii")
@@ -204,10 +208,11 @@ def _names_of(heat: HeatMap) -> list[tuple[str, str]]:
 
 
 def _deflated(document: object) -> str:
-    """JSON, deflated without a header, in base64: small, and nothing in it can end its script element."""
+    """JSON, deflated without a header, in base 85 with a comma for '<': nothing in it can end its element."""
     text = json.dumps(document, ensure_ascii=False, sort_keys=True, allow_nan=False, separators=(",", ":"))
     packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
-    return base64.b64encode(packer.compress(text.encode()) + packer.flush()).decode("ascii")
+    packed = packer.compress(text.encode()) + packer.flush()
+    return base64.b85encode(packed).decode("ascii").replace("<", ",")
 
 
 def _photo(image: SkinImage) -> str:

@@ -2,6 +2,7 @@
 
 import json
 import os
+import re
 from pathlib import Path
 
 import pytest
@@ -16,6 +17,10 @@ CUT = """() => [...document.querySelectorAll("main button, main label > span, ma
     .filter((one) => !one.closest(".unseen") && getComputedStyle(one).overflow !== "hidden")
     .filter((one) => one.scrollWidth > one.clientWidth + 1 && one.clientWidth > 0)
     .map((one) => one.outerHTML)"""
+
+
+NAMES = """(all) => all.map((one) => one.getAttribute("aria-labelledby").split(" ")
+    .map((id) => document.getElementById(id).textContent).join(" "))"""
 
 
 def jpeg():
@@ -123,6 +128,39 @@ def test_comparing_lights_the_same_word_and_marks_lone_ones(server, open_page):
     assert right.locator(".word.active").count() == 0
     right.locator(".word", has_text="border").hover()
     assert left.locator(".word.active").inner_text() == "border"
+
+
+def test_sides_are_landmarks_and_the_cursor_is_in_both(server, open_page):
+    page = open_page(server.address)
+    visit(page, server.address, "#/compare/first/second")
+    names = page.locator(".compare section[aria-labelledby]").evaluate_all(NAMES)
+    assert len(names) == 2
+    assert names[0].startswith("first")
+    assert names[1].startswith("second")
+    assert page.locator(".compare section[aria-label]:not([role=group])").count() == 0
+    left, right = (page.locator(f"[data-part={side}]") for side in ("left", "right"))
+    left.locator("[data-part=stage]").hover()
+    right.locator("[data-part=cell]:not([hidden])").wait_for()
+    assert right.locator("[data-part=value]").inner_text() == left.locator("[data-part=value]").inner_text()
+    page.mouse.move(2, 2)
+    right.locator("[data-part=cell]").wait_for(state="hidden")
+    assert page.get_by_text("compare places, not strengths").first.is_visible()
+
+
+def test_measuring_says_its_seconds_and_how_far_it_is(server, open_page):
+    page = open_page(f"{server.address}/#/case/second")
+    seconds = page.locator("[data-part=measure-seconds]")
+    seconds.wait_for()
+    assert re.fullmatch(r"about \d+ s", seconds.inner_text())
+    page.get_by_role("button", name="Measure the maps").click()
+    server.hand.take()
+    server.hand.tell("read done", "measure running")
+    page.locator(".answers .steps", has_text="Scores of the maps").wait_for()
+    page.locator(".answers").get_by_role("button", name="Stop").click()
+    page.get_by_text("Stops after the step at hand.").first.wait_for()
+    server.hand.done(state="cancelled")
+    page.locator(".answers .job").wait_for(state="detached")
+    assert page.get_by_role("button", name="Measure the maps").is_enabled()
 
 
 def test_a_photo_from_drop_to_caption(server, open_page):

@@ -71,7 +71,12 @@ def test_another_model_is_set_beside(tmp_path, open_page):
         page.get_by_role("button", name="other", exact=True).click()
         page.wait_for_url("**/#/compare/first/*")
         page.get_by_text("Is next in the queue").wait_for()
-        assert server.hand.take().request["model"] == "other"
+        asked = server.hand.take().request
+        assert asked["model"] == "other"
+        assert asked["lang"] == make_case().captions[0].language
+        assert set(asked["methods"]) == {
+            heat.method for heat in make_case().maps if heat.target.kind == "word"
+        }
         server.hand.done(make_case())
         page.locator("[data-part=right] .word").first.wait_for()
         page.locator("[data-part=left] .word", has_text="border").click()

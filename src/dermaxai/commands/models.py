@@ -11,7 +11,7 @@ import typer
 
 from dermaxai.commands.console import complain, plain_table, say, say_json, say_table, talk
 from dermaxai.commands.options import JsonOption
-from dermaxai.errors import WeightsError
+from dermaxai.errors import WeightsError, WeightsMissing
 
 if TYPE_CHECKING:
     from dermaxai.encoders.cards import EncoderCard
@@ -57,6 +57,17 @@ def find_weights(card: EncoderCard) -> Path | None:
     known = (place / name for place in places for name in names)
     found = next((path for path in known if path.is_file()), None)
     return found or (hub.find(card) if card.repo_id else None)
+
+
+def missing_weights(card: EncoderCard) -> WeightsMissing:
+    """What is missing, how large it is, and where to put it."""
+    size = f" ({card.megabytes} MB)" if card.megabytes else ""
+    fetched = f"dermaxai fetch {card.name}, here or elsewhere with --to FOLDER" if card.repo_id else ""
+    put = f"put {card.weights} into FOLDER/{card.name} and set DERMAXAI_WEIGHTS=FOLDER"
+    return WeightsMissing(
+        f"The weights of '{card.name}'{size} are not on this machine.",
+        hint=f"{fetched}; or {put}." if fetched else f"dermaxai models card {card.name}; then {put}.",
+    )
 
 
 @models.command("card")

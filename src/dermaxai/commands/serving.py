@@ -16,7 +16,7 @@ import typer
 
 from dermaxai.commands.console import say, talk
 from dermaxai.commands.options import grouped
-from dermaxai.errors import SettingError, UsageError, WeightsMissing
+from dermaxai.errors import SettingError, UsageError
 
 if TYPE_CHECKING:
     from dermaxai.api.state import ServedModel, ServeOptions
@@ -134,7 +134,7 @@ class Served:
 
     def _check_there(self, name: str) -> None:
         """Found before the server starts, not when the first photo has come."""
-        from dermaxai.commands.models import find_weights
+        from dermaxai.commands.models import find_weights, missing_weights
         from dermaxai.commands.options import Choice
         from dermaxai.encoders.cards import card_names, read_card, short_name
 
@@ -143,8 +143,7 @@ class Served:
             return
         card = read_card(name)
         if find_weights(card) is None:
-            hint = f"dermaxai fetch {card.name}" if card.repo_id else f"dermaxai models card {card.name}"
-            raise WeightsMissing(f"The weights of '{card.name}' are not on this machine.", hint=hint)
+            raise missing_weights(card)
 
 
 @dataclass(frozen=True, slots=True)
@@ -297,6 +296,8 @@ def address_of(options: ServeOptions) -> str:
     """
     host = {"0.0.0.0": socket.gethostname(), "::": socket.gethostname()}.get(options.host, options.host)
     named = options.hosts[0] if options.hosts and options.is_open else host
+    if options.proxied and options.hosts:
+        return f"https://[{named}]/" if ":" in named else f"https://{named}/"
     scheme = "https" if options.tls else "http"
     return f"{scheme}://[{named}]:{options.port}/" if ":" in named else f"{scheme}://{named}:{options.port}/"
 

@@ -56,10 +56,12 @@ def measure_case(
     case: Case,
     metrics: Sequence[str] = JUDGED,
     protocol: Protocol = QUICK,
+    tell: Tell | None = None,
 ) -> CaseScores:
     """Scores of every map of a case but `spread`; deletion and insertion beside random maps.
 
-    Where a metric is not defined for a map, it has no score there, and a note says so.
+    Where a metric is not defined for a map, it has no score there, and a note says so. `tell`: told before
+    the deletion and insertion of each map: its method, how many came before, and of how many.
     Raises: UnknownName for a metric, NotSupported for a photo of another encoder.
     """
     for name in metrics:
@@ -67,7 +69,7 @@ def measure_case(
     pairs = zip(map_names(case.maps), case.maps, strict=True)
     maps = {name: heat for name, heat in pairs if heat.method != SPREAD}
     subject = Subject(model, encoded, case.image, protocol, makers_of(case.maps))
-    gathered = _Gathered(subject, maps)
+    gathered = _Gathered(subject, maps, tell or _silent)
     gathered.add(metrics)
     return CaseScores(
         tuple(gathered.scores), tuple(gathered.notes), gathered.curves, options_of(metrics, protocol)
@@ -78,8 +80,9 @@ def measure_case(
 class _Gathered:
     """Scores as they come, and what could not be had."""
 
-    def __init__(self, subject: Subject, maps: Mapping[str, HeatMap]) -> None:
+    def __init__(self, subject: Subject, maps: Mapping[str, HeatMap], tell: Tell) -> None:
         self.subject = subject
+        self.tell = tell
         self.scores: list[Score] = []
         self.notes: list[str] = []
         self.curves: dict[str, Curves] = {}
@@ -134,9 +137,10 @@ class _Gathered:
         targets = list(dict.fromkeys(heat.target for heat in maps))
         random = dict(zip(JUDGED, random_aucs(self.subject, targets), strict=True))
         seeds = [self.subject.protocol.seed + more for more in range(TIE_SEEDS)]
-        curves = curves_of(self.subject, maps)
         found: list[tuple[dict[str, Score], Curves]] = []
-        for heat, own in zip(maps, curves, strict=True):
+        for number, heat in enumerate(maps):
+            self.tell(heat.method, number, len(maps))
+            own = curves_of(self.subject, [heat])[0]
             every = [own, *(self._reordered(heat, seed) for seed in seeds[1:])] if has_ties(heat) else [own]
             place = targets.index(heat.target)
             scores = {
@@ -150,6 +154,10 @@ class _Gathered:
         """The curves where the patches that are equal are taken in another order."""
         protocol = replace(self.subject.protocol, seed=seed)
         return curves_of(replace(self.subject, protocol=protocol), [heat])[0]
+
+
+def _silent(what: str, done: int, total: int) -> None:
+    """Nobody listens."""
 
 
 def has_ties(heat: HeatMap) -> bool:

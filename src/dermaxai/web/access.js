@@ -43,7 +43,7 @@ function draw() {
 }
 
 /** One form in a dialog; resolves to whether it was sent with success. */
-function ask({ title, more, field, type, send, go, optional }) {
+function ask({ title, more, field, type, send, go, optional, other = "" }) {
   const dialog = make("dialog", { class: "dialog", "aria-labelledby": "ask-title" });
   const input = make("input", { type, name: "value", required: true, maxlength: 200, autocomplete: "off", spellcheck: "false", autocapitalize: "off" });
   const trouble = make("div", { hidden: true });
@@ -60,9 +60,9 @@ function ask({ title, more, field, type, send, go, optional }) {
       }
     },
   }, make("label", { class: "field" }, make("span", { say: field }), input), trouble,
-  make("div", { class: "row end" }, optional && button("action.cancel", () => dialog.close("")), make("button", { class: "button primary", say: go })));
+  make("div", { class: "row end" }, other && button(other, () => dialog.close("other"), "quiet"), optional && button("action.cancel", () => dialog.close("")), make("button", { class: "button primary", say: go })));
   dialog.append(make("h2", { id: "ask-title", say: title }), make("p", { say: more }), form);
-  return open(dialog).then((value) => value === "yes");
+  return open(dialog).then((value) => (value === "other" ? askToken() : value === "yes"));
 }
 
 const signIn = async (body) => {
@@ -78,11 +78,11 @@ export function askToken() {
   return session.asking;
 }
 
-/** Asks for a pseudonym where none is known; resolves to whether there is one. */
+/** Asks for a pseudonym, or a token, where neither is known; resolves to whether there is one. */
 export async function askName() {
   if (isNamed()) return true;
   if (served.open) return askToken();
-  return ask({ title: "who.name", more: "who.name.more", field: "who.name.field", type: "text", go: "who.name.go", optional: true, send: (pseudonym) => signIn({ pseudonym }) });
+  return ask({ title: "who.name", more: "who.name.more", field: "who.name.field", type: "text", go: "who.name.go", other: "who.token.have", optional: true, send: (pseudonym) => signIn({ pseudonym }) });
 }
 
 function showWho() {

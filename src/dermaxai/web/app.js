@@ -6,7 +6,7 @@ import { openCase } from "./case.js";
 import { openCompare } from "./compare.js";
 import { openGallery } from "./gallery.js";
 import { mountSummary } from "./reading.js";
-import { button, faultCard, keep, kept, make, open, say, served, setSingleKeys, singleKeys, speech, t, translate } from "./states.js";
+import { button, faultCard, keep, kept, make, modelName, open, say, served, setSingleKeys, singleKeys, speech, t, translate } from "./states.js";
 import { listenForPhotos, openNew, openReviewOnly } from "./upload.js";
 
 const home = document.getElementById("view");
@@ -91,20 +91,22 @@ function drawModel() {
   if (element.dataset.shown === `${state} ${speech.language}`) return;
   element.dataset.shown = `${state} ${speech.language}`;
   element.dataset.state = state;
-  say(element.querySelector("span"), `model.${state}`, { name: model.model ?? served.models[0] ?? "" });
+  say(element.querySelector("span"), `model.${state}`, { name: shownModel() });
   element.onclick = showModel;
   document.querySelector("#model-missing")?.remove();
   if (state === "failed") home.before(make("div", { id: "model-missing", class: "missing" }, modelFault()));
 }
+
+const shownModel = () => modelName(model.model || served.models[0] || "");
 
 const modelFault = () => faultCard({ error: model.error || "ModelFailed", message: model.message ?? "", hint: model.hint ?? "" });
 
 function showModel() {
   const dialog = make("dialog", { class: "dialog", "aria-labelledby": "model-title" });
   const state = isUp() ? model.state : "gone";
-  dialog.append(make("h2", { id: "model-title", say: [`model.${state}`, { name: model.model ?? served.models[0] ?? "" }] }),
+  dialog.append(make("h2", { id: "model-title", say: [`model.${state}`, { name: shownModel() }] }),
     make("p", { say: `model.${state}.more` }), model.message && state === "failed" ? modelFault() : "",
-    make("p", { class: "soft", say: ["model.served", { names: served.models.join(", ") }] }),
+    make("p", { class: "soft", say: ["model.served", { names: served.models.map(modelName).join(", ") }] }),
     make("div", { class: "row end" }, button("action.close", () => dialog.close(), "primary")));
   return open(dialog);
 }

@@ -5,6 +5,7 @@ import { JobPanel } from "./progress.js";
 import { announce, button, faultCard, madeOf, make, say, served } from "./states.js";
 import { methodTick, readTables } from "./wishes.js";
 
+const SECONDS = { first: 5, each: 1.5 }; // of measuring: random maps, then each map; the embedded model on one processor core
 const KINDS = ["query", "concept", "diagnosis"];
 
 class Asking {
@@ -58,8 +59,9 @@ class Asking {
   moreButtons() {
     const concepts = button("ask.concepts", () => this.run("concepts", {}, concepts), "quiet");
     const measure = button("ask.measure", () => this.run("measure", {}, measure), "quiet");
+    const seconds = make("span", { class: "soft", "data-part": "measure-seconds" });
     const methods = make("details", { class: "further", ontoggle: () => methods.open && this.fillMethods(methods) }, make("summary", { say: "ask.methods" }), make("div"));
-    return make("div", { class: "row further-row" }, concepts, measure, methods);
+    return make("div", { class: "row further-row" }, concepts, measure, seconds, methods);
   }
 
   async fillMethods(home) {
@@ -115,7 +117,17 @@ class Asking {
     const [first, second] = this.more.querySelectorAll(":scope > button");
     first.hidden = concepts.length > 0;
     second.hidden = trust.length > 0 || !(maps.rows ?? maps).length;
+    const seconds = this.more.querySelector("[data-part=measure-seconds]");
+    seconds.hidden = second.hidden;
+    say(seconds, "check.seconds", { seconds: this.secondsOfMeasuring() });
     this.choose(this.viewer.state.pinned ?? (this.word ? `word:${this.word.index}` : this.viewer.state.target));
+  }
+
+  /** About how long measuring takes, to five seconds. */
+  secondsOfMeasuring() {
+    const { maps, case: page } = this.viewer;
+    const judged = maps.filter((map) => page.methods[map.method].name !== "spread").length;
+    return 5 * Math.ceil((SECONDS.first + SECONDS.each * judged) / 5);
   }
 
   sendContrast(event) {

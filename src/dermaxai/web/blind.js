@@ -1,11 +1,16 @@
 // Blind reading: a form beside the photo; nothing of the machine's is on the page.
 
+import { draftsOf } from "./begun.js";
 import { post } from "./api.js";
 import { make, say, showFault } from "./states.js";
 
 /** The reader's own reading of a photo, before anything of the machine's is shown. */
 export function mountBlind(home, context) {
+  const drafts = draftsOf(context.owner(), context.id, "");
+  const draft = drafts.get("alone") ?? { findings: "", diagnosis: "", confidence: null, spent: 0, changed: false };
+  drafts.set("alone", draft);
   const began = performance.now();
+  const spent = () => draft.spent + performance.now() - began; // the photo was in sight for so long
   const field = (key, input, more) => make("label", { class: "field" }, make("span", { say: key }), more && make("small", { say: more }), input);
   const findings = make("textarea", { rows: 5, maxlength: 4000, required: true });
   const diagnosis = make("input", { type: "text", maxlength: 500, autocomplete: "off" });
@@ -25,21 +30,37 @@ export function mountBlind(home, context) {
       findings.focus();
       return;
     }
-    const seconds = Math.round((performance.now() - began) / 100) / 10;
+    const seconds = Math.round(spent() / 100) / 10;
     if (!context.isNamed() && !(await context.askName())) return;
-    const chosen = form.querySelector("[name=confidence]:checked");
+    const { confidence } = draft;
     go.disabled = true;
     try {
-      await post(`/api/cases/${context.id}/reading`, { findings: findings.value, diagnosis: diagnosis.value, confidence: chosen ? Number(chosen.value) : null, seconds });
+      await post(`/api/cases/${context.id}/reading`, { findings: findings.value, diagnosis: diagnosis.value, confidence, seconds });
+      draft.changed = false;
       context.load();
     } catch (fault) {
-      if (fault.error === "Conflict") return context.load();
+      if (fault.error === "Conflict") {
+        draft.changed = false;
+        return context.load();
+      }
       showFault(trouble, fault);
     } finally {
       go.disabled = false;
     }
   }
 
+  function destroy() {
+    draft.spent = spent();
+    form.remove();
+  }
+
+  findings.value = draft.findings;
+  diagnosis.value = draft.diagnosis;
+  if (draft.confidence) form.querySelector(`[name=confidence][value="${draft.confidence}"]`).checked = true;
+  form.addEventListener("input", () => {
+    const chosen = form.querySelector("[name=confidence]:checked");
+    Object.assign(draft, { findings: findings.value, diagnosis: diagnosis.value, confidence: chosen ? Number(chosen.value) : null, changed: true });
+  });
   (context.slot ?? home).replaceChildren(form);
-  return { speak() {}, destroy: () => form.remove() };
+  return { speak() {}, greet() {}, destroy };
 }

@@ -1,18 +1,27 @@
 // One case: the photo at once, progress, the viewer as soon as there is a caption, and what can be asked of it.
 
 import { mountAsking } from "./asking.js";
-import { Fault, freshKey, get, hasEnded, on, remove, sendPhoto } from "./api.js";
+import { Fault, freshKey, get, hasEnded, on, post, remove } from "./api.js";
 import { mountChecking } from "./checking.js";
 import { askName, isNamed, reader } from "./access.js";
+import { claim, forget } from "./begun.js";
 import { JobPanel } from "./progress.js";
 import { mountBlind, mountReading } from "./reading.js";
-import { announce, button, confirm, copy, emptiness, faultCard, madeOf, make, moment, say, served, showFault, singleKeys, speech, t } from "./states.js";
+import { announce, button, confirm, copy, emptiness, faultCard, madeOf, make, modelName, moment, say, served, showFault, singleKeys, speech, t } from "./states.js";
 import { previewOf } from "./upload.js";
 import { mount } from "./viewer.js";
 import { choices } from "./wishes.js";
 
 /** Address of the photo of a case; another one after every change of the case. */
 export const photoOf = (entry) => `/api/cases/${entry.id}/photo?revision=${entry.revision}`;
+
+const SMALL = 160; // pixels of the shorter side; below, most of what an encoder of 224 looks at is invented
+
+/** The pseudonym of whoever is reading; '' for none. */
+const owner = () => (isNamed() ? reader().name : "");
+
+/** Whether two states of a case show the same description: what was begun for one fits the other. */
+const isSame = (page, other) => page.captions[0]?.text === other.captions[0]?.text && page.photo.width === other.photo.width;
 
 /** Puts a viewer of `entry` into a fresh copy of its template below `home`. */
 export function mountViewer(home, entry) {
@@ -28,7 +37,8 @@ class CaseView {
     this.root = copy("view-case");
     home.replaceChildren(this.root);
     this.stopUp = on("up", () => this.load());
-    this.onReader = () => this.load();
+    this.owner = owner();
+    this.onReader = () => this.meet();
     document.addEventListener("dermaxai:reader", this.onReader);
     this.load();
   }
@@ -43,6 +53,20 @@ class CaseView {
 
   title() {
     return this.entry?.page?.captions[0]?.text || this.entry?.name || this.id;
+  }
+
+  /** Somebody else is reading: nothing of the one before stays; or the same with a pseudonym now. */
+  meet() {
+    const before = this.owner;
+    this.owner = owner();
+    if (before && before !== this.owner) {
+      this.dismount();
+      this.entry = null;
+      for (const name of ["facts", "actions", "progress", "body"]) this.part(name).replaceChildren();
+      document.dispatchEvent(new CustomEvent("dermaxai:title"));
+    } else if (!before && this.owner) claim(this.owner);
+    if (this.owner) this.room?.greet();
+    this.load();
   }
 
   /** Reads the case again and shows what is new of it. */
@@ -61,18 +85,22 @@ class CaseView {
 
   fail(fault) {
     if (fault.error === "NotFound") {
+      forget(this.id);
       this.dismount();
       this.part("title").textContent = this.id;
       this.part("body").replaceChildren(emptiness("case.none", make("a", { class: "button primary", href: "#/cases", say: "page.cases" })));
     } else if (fault.error === "ReadingFirst") this.showBlind();
-    else if (fault.error !== "Unreachable" || !this.viewer) showFault(this.part("trouble"), fault, button("action.again", () => this.load()));
+    else if (fault.error !== "Unreachable" || !this.viewer) {
+      showFault(this.part("trouble"), fault, button("action.again", () => this.load()));
+      if (!this.viewer && fault.error !== "Unreachable") for (const name of ["progress", "body"]) this.part(name).replaceChildren();
+    }
   }
 
   draw() {
     const { entry } = this;
     this.drawHead();
     if (entry.hidden) return this.showBlind();
-    if (entry.page && this.viewer) this.viewer.update(entry.page);
+    if (entry.page && this.viewer && isSame(entry.page, this.viewer.case)) this.viewer.update(entry.page);
     else if (entry.page) this.mount();
     else this.showWaiting();
     const { job } = entry;
@@ -90,6 +118,9 @@ class CaseView {
     const facts = [moment(entry.created), entry.page ? "" : null, entry.owner && entry.owner !== "local" ? entry.owner : null];
     this.part("facts").textContent = facts.filter(Boolean).join(" · ");
     this.part("actions").replaceChildren(...this.actions());
+    const { width, height } = entry.page?.photo ?? { width: SMALL, height: SMALL };
+    this.part("small").hidden = Math.min(width, height) >= SMALL;
+    say(this.part("small"), "case.small", { width, height });
   }
 
   actions() {
@@ -102,14 +133,14 @@ class CaseView {
       ...(served.pdf ? ["en", "ru"].map((lang) => link(`case.pdf.${lang}`, `${place}/report.pdf?lang=${lang}`, { download: "" })) : []),
       link("case.maps", `${place}/maps.npz`, { download: "" }),
       this.command() && button("case.command", () => this.copyCommand(), "")));
-    const others = served.models.filter((model) => model !== madeOf(entry.page, "encoder").split(/\s/)[0]);
+    const others = served.models.filter((model) => !this.makers().some((maker) => [model, modelName(model)].includes(maker)));
     const again = others.length > 0 && make("details", { class: "menu" }, make("summary", { class: "button", say: "case.model" }), make("div", { class: "menu-list" },
-      ...others.map((model) => make("button", { type: "button", onclick: () => this.withModel(model) }, model)), make("small", { say: "case.model.more" })));
+      ...others.map((model) => make("button", { type: "button", onclick: () => this.again(model) }, modelName(model))), make("small", { say: "case.model.more" })));
     const more = [
       ready && report,
       ready && again,
       ready && link("case.compare", `#/cases?with=${entry.id}`, { class: "button" }),
-      button("case.delete", () => this.remove(), "danger quiet"),
+      (reader()?.role === "admin" || entry.owner === reader()?.name) && button("case.delete", () => this.remove(), "danger quiet"),
     ];
     return more.filter(Boolean);
   }
@@ -119,15 +150,27 @@ class CaseView {
     return madeOf(this.entry.page, "command");
   }
 
-  /** The same photo, as the page shows it, described by another model; then both side by side. */
-  async withModel(model) {
+  /** Encoder and captioner of the case. */
+  makers() {
+    return ["encoder", "captioner"].map((key) => madeOf(this.entry.page, key).split(/\s{2,}/)[0]).filter(Boolean);
+  }
+
+  /** The methods that were asked about words, for the same question to another model. */
+  methods() {
+    const { case: page, maps } = this.viewer;
+    const asked = maps.filter((map) => page.targets[map.target].word !== null && !this.viewer.isSummary(map.method));
+    return [...new Set(asked.map((map) => page.methods[map.method].name))];
+  }
+
+  /** The same pixels described anew: by another model, then both side by side; else once more, where it failed. */
+  async again(model = "") {
+    const asked = this.viewer ? { model, methods: this.methods(), lang: this.entry.language } : (({ measure, ...wanted }) => wanted)(choices());
+    this.root.querySelector("details.menu[open]")?.removeAttribute("open");
     try {
-      const photo = await fetch(photoOf(this.entry)).then((answer) => answer.blob());
-      const file = new File([photo], this.entry.name || `${this.id}.jpg`, { type: photo.type });
-      const { case: id } = await sendPhoto(file, { ...choices(), model }, freshKey(), () => {});
-      location.hash = `#/compare/${this.id}/${id}`;
+      const { case: id } = await post(`/api/cases/${this.id}/again`, asked, { headers: { "Idempotency-Key": freshKey() } });
+      location.hash = model ? `#/compare/${this.id}/${id}` : `#/case/${id}`;
     } catch (fault) {
-      showFault(this.part("trouble"), fault instanceof Fault ? fault : new Fault({ error: "Unreachable" }));
+      showFault(this.part("trouble"), fault);
     }
   }
 
@@ -154,6 +197,7 @@ class CaseView {
     if (!sure) return;
     try {
       await remove(`/api/cases/${this.id}`);
+      forget(this.id);
       announce("case.removed");
       location.hash = "#/cases";
     } catch (fault) {
@@ -178,7 +222,7 @@ class CaseView {
     const cancelled = job.state === "cancelled";
     this.root.querySelector(".early-side")?.remove();
     home.replaceChildren(cancelled ? emptiness("case.cancelled") : faultCard(job.error ?? { error: "other" }));
-    home.append(make("div", { class: "row" }, served.models.length ? make("a", { class: "button primary", href: "#/", say: "page.new" }) : null));
+    if (served.models.length) home.append(make("div", { class: "row" }, button("case.again", () => this.again(), "primary"), make("a", { class: "button", href: "#/", say: "page.new" })));
   }
 
   watch(job) {
@@ -215,7 +259,7 @@ class CaseView {
   /** What the reading room needs to know of this page. */
   readingContext() {
     const view = this;
-    return { id: this.id, get entry() { return view.entry; }, slot: this.slot("reading"), reader, isNamed, askName, load: () => this.load() };
+    return { id: this.id, get entry() { return view.entry; }, slot: this.slot("reading"), owner, reader, isNamed, askName, load: () => this.load() };
   }
 
   /** Blind mode: the photo, and the reader's own reading first. */

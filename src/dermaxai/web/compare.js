@@ -2,6 +2,7 @@
 
 import { get, hasEnded, on } from "./api.js";
 import { mountViewer } from "./case.js";
+import { pointTo } from "./cursor.js";
 import { JobPanel } from "./progress.js";
 import { copy, emptiness, faultCard, madeOf, moment, say, speech, t } from "./states.js";
 
@@ -53,6 +54,8 @@ class CompareView {
     if (this.viewers[index]) return;
     this.viewers[index] = mountViewer(body, entry);
     side.addEventListener("dermaxai:select", (event) => this.follow(index, event.detail));
+    for (const part of body.querySelectorAll("section[aria-label]")) part.setAttribute("role", "group"); // the landmarks are the two sides
+    side.addEventListener("dermaxai:cell", (event) => this.point(index, event.detail.cell));
     side.addEventListener("dermaxai:method", (event) => this.sameMethod(index, event.detail.method));
   }
 
@@ -76,6 +79,8 @@ class CompareView {
     const same = this.aligned[0].filter((place) => place >= 0).length;
     const alone = this.aligned.map((places) => places.filter((place) => place < 0).length);
     say(this.root.querySelector("[data-part=told]"), "compare.told", { same, left: alone[0], right: alone[1] });
+    const [one, other] = this.entries.map((entry) => madeOf(entry.page, "encoder") + madeOf(entry.page, "captioner"));
+    say(this.root.querySelector("[data-part=range]"), one === other ? "compare.range" : "compare.range.models");
   }
 
   /** Words that the other caption does not have. */
@@ -83,7 +88,7 @@ class CompareView {
     this.aligned.forEach((places, index) => places.forEach((place, word) => {
       const element = this.side(index).querySelector(`[data-key="word:${word}"]`);
       element?.classList.toggle("alone", place < 0);
-      if (place < 0 && element) element.dataset.alone = t("compare.alone");
+      if (place < 0 && element) element.dataset.alone = `, ${t("compare.alone")}`;
     }));
   }
 
@@ -95,6 +100,15 @@ class CompareView {
     this.busy = true;
     if (!pinned) other.state.pinned = null;
     other.select(word < 0 ? null : `word:${word}`, { pin: pinned === key });
+    this.busy = false;
+  }
+
+  /** One cursor over both, where both show the same photo. */
+  point(index, cell) {
+    const [one, other] = this.entries.map((entry) => entry && madeOf(entry.page, "sha256"));
+    if (this.busy || !this.viewers[1 - index] || one !== other) return;
+    this.busy = true;
+    pointTo(this.viewers[1 - index], cell && { x: cell.x, y: cell.y });
     this.busy = false;
   }
 

@@ -60,7 +60,7 @@ export class Holding {
     if (value === null || value === undefined) return "–";
     const name = `${this.state.language} ${digits}`;
     if (!this.formats.has(name)) this.formats.set(name, new Intl.NumberFormat(this.state.language, { maximumSignificantDigits: digits }));
-    return this.formats.get(name).format(value).replace("-", "−");
+    return this.formats.get(name).format(value || 0).replace("-", "−"); // no minus before zero
   }
 
   /** Reads a case: its words, and its maps by question and method. */

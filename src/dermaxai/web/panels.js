@@ -8,9 +8,9 @@ export function showNotes(viewer) {
   viewer.get("outside").hidden = !outside?.flag;
   if (outside)
     viewer.get("outside-text").textContent = viewer.t("outside.text", { score: viewer.number(outside.score), threshold: viewer.number(outside.threshold) });
-  const told = [...warnings, ...broken.map((entry) => viewer.t("warnings.map", entry))];
+  const told = [...warnings.map((text) => make("li", { lang: "en" }, text)), ...broken.map((entry) => make("li", {}, viewer.t("warnings.map", entry)))];
   viewer.get("warnings").hidden = !told.length;
-  viewer.get("warning-rows").replaceChildren(...told.map((text) => make("li", {}, text)));
+  viewer.get("warning-rows").replaceChildren(...told);
 }
 
 /** Bars linked with words both ways; one that has a map of its own shows it. */

@@ -4,36 +4,23 @@
 // mountBlind(home, context)       into context.slot: the reader's own reading; then context.load()
 // mountSummary(home)              agreement and exports, for an admin
 //
-// context = { id, entry, slot, reader(), isNamed(), askName(), load() }. Each returns { destroy(), speak() }.
+// context = { id, entry, slot, owner(), reader(), isNamed(), askName(), load() }. Each returns { destroy(), speak() };
+// the first two also greet(), for when whoever is reading has chosen a pseudonym.
 
 import { get, post } from "./api.js";
+import { draftsOf, unsent } from "./begun.js";
 import { Board, boundsOf, placeOf, TOOLS } from "./regions.js";
-import { drawSaid, SIGNS } from "./said.js";
+import { drawSaid, drawUnsent, SIGNS } from "./said.js";
 import { announce, button, make, name, say, served, showFault, t } from "./states.js";
+import { icon } from "./tools.js";
 
 export { mountBlind } from "./blind.js";
 export { mountSummary } from "./summary.js";
 
 const ANSWERS = ["agree", "wrong_place", "wrong_word"];
 const WHOLE = ["agree", "wrong_word"]; // a description as a whole has no place
-const ICONS = {
-  brush: "M4 17c4 1 6-1 6-4l8-9 2 2-9 8c-3 0-5 0-7 3z",
-  box: "M4 6h16v12H4z",
-  point: "M12 3v6m0 6v6M3 12h6m6 0h6",
-  polygon: "M5 17l3-11 9-2 3 9-7 6z",
-};
 const COMMENT = 2000;
 const REST = 200; // milliseconds for which a word is pointed at before the form turns to it
-
-const icon = (tool) => {
-  const svg = document.createElementNS("http://www.w3.org/2000/svg", "svg");
-  const path = document.createElementNS("http://www.w3.org/2000/svg", "path");
-  svg.setAttribute("viewBox", "0 0 24 24");
-  svg.setAttribute("aria-hidden", "true");
-  path.setAttribute("d", ICONS[tool]);
-  svg.append(path);
-  return svg;
-};
 
 /** A region in words. */
 function told(region, number, photo) {
@@ -44,7 +31,7 @@ function told(region, number, photo) {
 
 class Room {
   constructor(viewer, context) {
-    Object.assign(this, { viewer, context, key: null, drafts: new Map(), answers: [], everyone: null, draft: null });
+    Object.assign(this, { viewer, context, key: null, drafts: draftsOf(context.owner(), context.id, viewer.case.captions[0]?.text ?? ""), answers: [], everyone: null, draft: null });
     this.board = new Board(viewer.overlay, viewer.case.photo, (what, values) => this.hear(what, values));
     this.stopping = new AbortController();
     const on = (target, type, react) => target.addEventListener(type, react, { signal: this.stopping.signal });
@@ -53,6 +40,8 @@ class Room {
     on(viewer.root, "dermaxai:method", () => this.showMethod());
     on(document, "keydown", (event) => this.press(event));
     this.follow({ key: viewer.state.target, pinned: viewer.state.pinned });
+    const [begun] = unsent(this.drafts);
+    if (begun) this.open(begun);
     this.load();
   }
 
@@ -82,12 +71,13 @@ class Room {
     this.save = make("button", { class: "button primary", say: "reading.save" });
     this.status = make("span", { class: "soft", role: "status" });
     this.trouble = make("div", { hidden: true });
+    this.unsent = make("p", { class: "soft unsent" });
     this.who = make("p", { class: "soft" });
     this.mine = make("div", { class: "mine" });
     this.form = make("form", { class: "judge", onsubmit: (event) => this.send(event) },
       make("h2", { say: "reading" }), this.subject, this.method, this.pills, this.more, this.marking,
       make("label", { class: "field" }, make("span", { say: "reading.comment" }), this.comment, this.left),
-      this.trouble, make("div", { class: "row" }, this.save, this.status), this.who, this.mine);
+      this.trouble, make("div", { class: "row" }, this.save, this.status), this.unsent, this.who, this.mine);
     this.context.slot.replaceChildren(this.form);
     this.showWho();
     this.addKeys();
@@ -161,7 +151,7 @@ class Room {
   }
 
   show() {
-    const { key, draft } = this;
+    const { key, draft, viewer } = this;
     const isWord = this.wordOf(key) !== null;
     this.showSubject();
     this.showMethod();
@@ -178,6 +168,7 @@ class Room {
     if (draft.changed) say(this.status, "reading.unsaved");
     else if (draft.given) say(this.status, "reading.saved");
     else this.quiet(this.status);
+    drawUnsent(this.unsent, unsent(this.drafts).filter((other) => other !== key), viewer, (other) => this.open(other));
     this.showMarks();
   }
 
@@ -205,17 +196,22 @@ class Room {
     if (held !== null) home.querySelector(`[value="${held}"]`)?.focus();
   }
 
-  /** Whose map is in sight: that is what 'place' is about. */
+  /** The map in sight: that is what 'place' is about. */
+  shownMap() {
+    return this.key?.startsWith("word:") ? this.viewer.shown(this.key) : undefined;
+  }
+
+  /** Whose map of this word is in sight; none where the map answers where the photo matches the same text. */
   shownMethod() {
-    const map = this.key?.startsWith("word:") ? this.viewer.shown(this.key) : undefined;
-    return map ? this.viewer.case.methods[map.method].name : "";
+    const map = this.shownMap();
+    return map && this.viewer.bond(this.key, map) !== "similar" ? this.viewer.case.methods[map.method].name : "";
   }
 
   showMethod() {
     this.method.hidden = this.wordOf(this.key) === null;
     const method = this.shownMethod();
     if (method) say(this.method, "reading.method", { method: name("method", method) });
-    else say(this.method, "reading.method.none");
+    else say(this.method, this.shownMap() ? "reading.method.similar" : "reading.method.none");
   }
 
   showMarks() {
@@ -278,6 +274,7 @@ class Room {
 
   async send(event) {
     event.preventDefault();
+    this.board.finish();
     const { draft, key } = this;
     if (!draft?.answer || key === null) {
       say(this.status, "reading.answer.missing");
@@ -305,6 +302,12 @@ class Room {
     } finally {
       this.save.disabled = false;
     }
+  }
+
+  /** Whoever is reading has a pseudonym now: earlier answers come back. */
+  greet() {
+    this.showWho();
+    this.load();
   }
 
   showWho() {

@@ -76,9 +76,9 @@ export class Board {
     return (this.overlay.getBoundingClientRect().width || this.photo.width) / this.photo.width;
   }
 
-  /** Takes up a tool, or puts it away; only meanwhile the photo takes the pointer from the page. */
+  /** Takes up a tool, or puts it away, what it was drawing kept; only meanwhile the photo takes the pointer. */
   use(tool, name = "") {
-    this.abandon();
+    this.finish();
     this.tool = tool;
     const { overlay } = this;
     overlay.classList.toggle("marking", Boolean(tool));
@@ -217,6 +217,13 @@ export class Board {
   /** Ends a polygon of three corners or more. */
   closeShape() {
     if (this.canClose()) this.add({ kind: "polygon", points: this.draft.points });
+  }
+
+  /** Ends what is being drawn where it is a whole place, and takes it away where it is not yet one. */
+  finish() {
+    if (this.draft?.kind === "brush") this.endStroke();
+    else if (this.canClose()) this.closeShape();
+    this.abandon();
   }
 
   canClose() {

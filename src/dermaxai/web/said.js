@@ -32,3 +32,10 @@ export function drawSaid(home, said, open) {
     part("reading.others", [...(said.everyone ?? []).map((one) => line(one, open, one.pseudonym)), ...(said.alones ?? []).map((one) => alone(one, one.pseudonym))]),
   ].filter(Boolean));
 }
+
+/** The other subjects, by key, of answers that are begun and not saved: none is forgotten. */
+export function drawUnsent(home, keys, viewer, open) {
+  const subject = (key) => (key === "caption" ? t("reading.caption") : viewer.label(key));
+  home.hidden = !keys.length;
+  home.replaceChildren(make("span", { say: "reading.unsaved" }), ": ", ...keys.map((key) => make("button", { type: "button", class: "button quiet", onclick: () => open(key) }, subject(key))));
+}

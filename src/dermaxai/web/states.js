@@ -36,6 +36,12 @@ const locale = () => navigator.languages.find((one) => one.split("-")[0] === spe
 
 export const number = (value, digits = 3) => new Intl.NumberFormat(locale(), { maximumSignificantDigits: digits }).format(value);
 
+/** How a served model is called: a folder by its own name, unless another one has the same. */
+export function modelName(model) {
+  const last = (path) => path.split(/[\\/]/).filter(Boolean).at(-1) ?? path;
+  return data.models.filter((one) => last(one) === last(model)).length > 1 ? model : last(model);
+}
+
 /** What a case's table 'How made' tells under `key`, as plain text. */
 export const madeOf = (page, key) => ((page?.made ?? []).find(([row]) => row === key)?.[1] ?? []).map(([text]) => text).join("");
 

@@ -34,7 +34,7 @@ export const fill = (text, values) => text.replace(/\{(\w+)\}/g, (place, name) =
 /** Every string of an element in the language that `t` speaks. */
 export function translate(home, t) {
   for (const element of home.querySelectorAll("[data-t]"))
-    element.textContent = t(element.dataset.t, JSON.parse(element.dataset.values ?? "{}"));
+    element.textContent = t(element.dataset.t);
   for (const element of home.querySelectorAll("[data-t-label]")) element.setAttribute("aria-label", t(element.dataset.tLabel));
   for (const element of home.querySelectorAll("[data-t-alt]")) element.alt = t(element.dataset.tAlt);
 }
@@ -47,6 +47,13 @@ export function percent(share) {
 /** '0.31 … 0.42', or '' for a value without an interval. */
 export const interval = (viewer, low, high) =>
   low === null || low === high ? "" : `${viewer.number(low)} … ${viewer.number(high)}`;
+
+/** What share of the photo the model saw, unless it saw all of it. */
+export function seen(viewer, map) {
+  const { photo } = viewer.case;
+  const share = map?.peak ? Math.round((100 * map.place.width * map.place.height) / (photo.width * photo.height)) : 100;
+  return share < 99 ? viewer.t("map.seen", { share }) : "";
+}
 
 /** Where a map is hottest, or why there is nothing to see. */
 export function sentence(viewer, key, map) {

@@ -16,7 +16,7 @@ function answerRow(viewer, { pseudonym, word, text, answer, comment, regions = [
   const about = known ? viewer.label(`word:${word}`) : text;
   const show = make("button", { type: "button", class: "plain", "aria-pressed": "false", onclick: () => toggle(viewer, show, known ? `word:${word}` : null, regions) }, viewer.t("readings.place"));
   return make("li", {},
-    make("p", {}, make("b", {}, pseudonym), about ? ` ${viewer.t("figure.word", { word: about })} ` : " ", make("strong", { class: `answer-${answer}` }, viewer.t(`readings.${answer}`))),
+    make("p", {}, make("b", {}, pseudonym), ` ${about ? viewer.t("figure.word", { word: about }) : viewer.t("readings.whole")}: `, make("strong", { class: `answer-${answer}` }, viewer.t(`readings.${answer}`))),
     comment ? make("p", { class: "comment" }, comment) : "", regions.length ? show : "");
 }
 

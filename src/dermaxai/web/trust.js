@@ -2,7 +2,7 @@
 
 import { MARKS, interval, make, scoresOf, verdict, verdictOf } from "./telling.js";
 
-const DOUBTFUL = 10; // puts a map with a caution behind all others, whose gap is at most 2
+const RANKS = ["yes", "undecided", "", "no"]; // verdicts, the best first
 
 /** The value of a map on the range of random maps, and the verdict in words. */
 export function showTrust(viewer, map) {
@@ -88,12 +88,11 @@ function checkRow(viewer, check, limit, [value, low, high, n, letter], of) {
     make("small", {}, `${viewer.number(value, 2)}${range && ` [${range}]`}, ${side}, n ${n}.${judged === "no" ? ` ${viewer.t(`${key}.fails`)}` : ""}`));
 }
 
-/** Of a word's maps the one to show alone: measured, without a caution, with the widest gap of insertion over deletion. */
+/** Of a word's maps the one to show alone, as pdf/content.py chooses it. */
 export function bestOf(viewer, maps) {
-  const worth = (map) => {
-    const value = (metric) => scoresOf(viewer, map).find((score) => score.metric === metric)?.value ?? NaN;
-    return value("insertion") - value("deletion") - (map.account?.doubt ? DOUBTFUL : 0);
-  };
-  const ranked = maps.filter((map) => map.peak && verdict(viewer, map)).sort((one, other) => worth(other) - worth(one));
-  return ranked[0] ?? maps.find((map) => map.peak) ?? maps[0];
+  const value = (map, metric) => scoresOf(viewer, map).find((score) => score.metric === metric)?.value;
+  const gap = (map) => value(map, "insertion") - value(map, "deletion") || 0;
+  const order = (map) => [map.peak ? 0 : 1, RANKS.indexOf(verdict(viewer, map)), map.account?.doubt ? 1 : 0, -gap(map)];
+  const ranked = maps.map((map) => ({ map, order: order(map) })).sort((one, other) => one.order.map((number, at) => number - other.order[at]).find(Boolean) ?? 0);
+  return ranked[0]?.map;
 }

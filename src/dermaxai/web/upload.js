@@ -10,14 +10,17 @@ const EVERY = 900; // milliseconds between two looks at the jobs
 
 /** Photos of this visit, the newest first; they outlive the view. */
 const items = [];
-const state = { sending: 0, home: null, timer: 0, lone: null };
+const state = { sending: 0, taken: 0, home: null, timer: 0, lone: null };
+
+/** Whether there is nothing to drop with, as on a phone. */
+const isTouched = () => matchMedia("(hover: none)").matches;
 
 class NewView {
   constructor(home) {
     this.root = copy("view-new");
     home.replaceChildren(this.root);
     state.home = this;
-    this.part("kinds").textContent = t("new.kinds", { size: bytes(served.largest) });
+    this.tell();
     this.listen();
     this.fillExamples();
     this.wishes = new Wishes(this.part("choices"));
@@ -31,6 +34,12 @@ class NewView {
 
   title() {
     return t("page.new");
+  }
+
+  tell() {
+    const touched = isTouched();
+    say(this.root.querySelector(".drop-title"), touched ? "new.touch" : "new.drop");
+    this.part("kinds").textContent = t(touched ? "new.touch.kinds" : "new.kinds", { size: bytes(served.largest) });
   }
 
   listen() {
@@ -55,7 +64,7 @@ class NewView {
   }
 
   speak() {
-    this.part("kinds").textContent = t("new.kinds", { size: bytes(served.largest) });
+    this.tell();
     this.fillExamples();
     this.wishes.speak();
     drawStrip();
@@ -72,14 +81,17 @@ export const openNew = (home) => new NewView(home);
 /** Puts photos on their way. */
 export function take(files) {
   if (!served.models.length || !files.length) return;
-  const fresh = files.map((file) => ({ key: freshKey(), file, choices: choices(), name: file.name || t("new.pasted"), state: "queued", share: 0, address: preview(file) }));
+  const fresh = files.map((file) => ({ key: freshKey(), number: (state.taken += 1), file, choices: choices(), name: file.name || t("new.pasted"), state: "queued", share: 0, address: preview(file) }));
   items.unshift(...fresh);
-  state.lone = fresh.length === 1 && items.every((item) => item === fresh[0] || item.state === "done") ? fresh[0] : null;
+  state.lone = fresh.length === 1 && !items.some((item) => item !== fresh[0] && isUnderWay(item)) ? fresh[0] : null;
   announce("new.taken", { number: fresh.length });
   if (!state.home) location.hash = "#/";
   drawStrip();
   sendNext();
 }
+
+/** Whether a photo of this visit is still to be sent or described; one that was opened, or of others, is not waited for. */
+const isUnderWay = (item) => Boolean(item.number) && !item.opened && (item.job ? !hasEnded(item.job) : item.state !== "refused");
 
 /** The photo of a case as the browser holds it, before the server has sent it back; '' where it does not. */
 export const previewOf = (id) => items.find((item) => item.id === id)?.address ?? "";
@@ -100,7 +112,7 @@ async function draw(example) {
 }
 
 function sendNext() {
-  for (const item of [...items].reverse()) {
+  for (const item of items.toSorted((one, other) => one.number - other.number)) {
     if (state.sending >= AT_ONCE || !isUp()) return;
     if (item.state === "queued") sendOne(item);
   }
@@ -117,7 +129,8 @@ async function sendOne(item) {
       drawStrip();
     });
     Object.assign(item, { state: "sent", job, id: id ?? job.case, file: null });
-    if (state.lone === item && state.home) location.hash = `#/case/${item.id}`;
+    item.opened = state.lone === item && Boolean(state.home);
+    if (item.opened) location.hash = `#/case/${item.id}`;
   } catch (fault) {
     refused(item, fault);
   } finally {

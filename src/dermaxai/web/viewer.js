@@ -72,7 +72,7 @@ class Viewer extends Holding {
   build() {
     const held = this.root.contains(document.activeElement) ? document.activeElement.dataset : {};
     this.root.lang = this.state.language;
-    translate(this.root, (key, values) => this.t(key, values));
+    translate(this.root, (key) => this.t(key));
     buildTiles(this);
     buildCaption(this);
     buildOthers(this);

@@ -1,7 +1,7 @@
 // What is asked of a photo: model, methods with how well they fit it, language, scores. The choice is kept.
 
 import { get } from "./api.js";
-import { button, bytes, faultCard, keep, kept, make, name, say, served, speech } from "./states.js";
+import { button, bytes, faultCard, keep, kept, make, modelName, name, say, served, speech } from "./states.js";
 
 const FAST = ["evidence", "grad_eclip"];
 const PACES = ["fast", "moderate", "slow"];
@@ -66,7 +66,7 @@ export class Wishes {
   async fill() {
     const wanted = chosen(), { form } = this;
     const models = served.models;
-    form.model.replaceChildren(...models.map((model) => make("option", { value: model }, model)));
+    form.model.replaceChildren(...models.map((model) => make("option", { value: model }, modelName(model))));
     if (models.includes(wanted.model)) form.model.value = wanted.model;
     this.part("model-field").hidden = models.length < 2;
     form.lang.value = wanted.lang ?? speech.language;

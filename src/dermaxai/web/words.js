@@ -1,6 +1,6 @@
 // The caption as words to point at, and what is said of the chosen one.
 
-import { account, artefacts, change, make, notes, percent, sentence, told } from "./telling.js";
+import { account, artefacts, change, make, notes, percent, seen, sentence, told } from "./telling.js";
 import { showScores, showTrust } from "./trust.js";
 import { showText } from "./panels.js";
 
@@ -49,7 +49,7 @@ export function describe(viewer, key) {
   const map = viewer.shown(key);
   const [sum, caution] = account(viewer, map);
   viewer.get("about-word").textContent = key ? viewer.label(key) : viewer.t("word.none");
-  viewer.get("about-map").textContent = key ? [sentence(viewer, key, map), ...notes(viewer, key, map)].join(" ") : "";
+  viewer.get("about-map").textContent = key ? [sentence(viewer, key, map), ...notes(viewer, key, map), seen(viewer, map)].filter(Boolean).join(" ") : "";
   viewer.get("about-account").textContent = sum;
   const cautions = [caution, artefacts(viewer, map)].filter(Boolean).join(" ");
   viewer.get("about-caution").textContent = cautions;
