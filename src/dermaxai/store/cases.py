@@ -28,6 +28,7 @@ __all__ = [
     "index_case",
     "list_cases",
     "new_case_id",
+    "order_of",
 ]
 
 LIMIT = 500
@@ -101,15 +102,18 @@ def find_case(session: Session, case_id: str) -> CaseRow:
     return row
 
 
-def list_cases(session: Session, search: CaseSearch = CaseSearch()) -> CasePage:
+def list_cases(
+    session: Session, search: CaseSearch = CaseSearch(), only: ColumnElement[bool] | None = None
+) -> CasePage:
     """The cases that fit, in the order wanted; where the number is missing they come last.
 
-    Raises: UsageError for an order that is none, or a limit out of range.
+    `only`: one more condition on their rows. Raises: UsageError for an order that is none, or a limit out
+    of range.
     """
     _check(search)
-    fits = _fitting(search)
+    fits = [*_fitting(search), *([] if only is None else [only])]
     total = session.scalar(select(func.count()).select_from(CaseRow).where(*fits)) or 0
-    wanted = select(CaseRow).where(*fits).order_by(*_order(session, search))
+    wanted = select(CaseRow).where(*fits).order_by(*order_of(session, search))
     rows = session.scalars(wanted.limit(search.limit).offset(search.after))
     return CasePage(tuple(rows), total)
 
@@ -132,7 +136,7 @@ def _fitting(search: CaseSearch) -> list[ColumnElement[bool]]:
     return [state, *(CaseRow.words.contains(word, autoescape=True) for word in words)]
 
 
-def _order(session: Session, search: CaseSearch) -> list[ColumnElement[Any]]:
+def order_of(session: Session, search: CaseSearch) -> list[ColumnElement[Any]]:
     """The same order in both databases, and never two cases in the same place."""
     column: ColumnElement[Any] = getattr(CaseRow, search.sort)
     if search.sort in ("caption", "name"):
