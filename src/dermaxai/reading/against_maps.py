@@ -12,6 +12,7 @@ from dermaxai.reading.agreement import ANSWERS, Given
 from dermaxai.reading.intervals import Interval, mean
 from dermaxai.reading.looking import Looked
 from dermaxai.reading.regions import Cells, cover, energy_share
+from dermaxai.store.indexing import MADE_OF_OTHERS
 from dermaxai.types import HeatMap
 
 
@@ -45,12 +46,16 @@ def against_maps(given: Sequence[Given], look: Callable[[str], Looked | None]) -
     """Every method that was shown or has a map of a word that readers marked, by name.
 
     `look`: what a case shows, by its id; None where that cannot be read. Every method's map is compared with
-    a region, whichever map the reader looked at.
+    a region, whichever map the reader looked at. Consensus and spread are made of the others' maps: they are
+    no methods, and left out.
     """
     words = [entry for entry in given if entry.word is not None]
     energies = _energies(words, look)
     shown = {entry.method for entry in words}
-    return [_against(method, words, energies[method]) for method in sorted(shown | set(energies))]
+    return [
+        _against(method, words, energies[method])
+        for method in sorted((shown | set(energies)).difference(MADE_OF_OTHERS))
+    ]
 
 
 def _against(method: str, words: Sequence[Given], energies: Sequence[tuple[str, float, float]]) -> Against:
