@@ -29,6 +29,7 @@ from dermaxai.api import (
     receiving,
     tables,
     trail,
+    unread,
 )
 from dermaxai.api.bodies import FORM_LIMITS
 from dermaxai.api.errors import answer_errors
@@ -39,8 +40,8 @@ from dermaxai.api.upkeep import looked_after
 from dermaxai.store.opening import open_store
 
 ROOMS = (
-    cases, receiving, again, files, questions, reading, jobs, examples, tables, readers, trail, health,
-    documents, page,
+    cases, receiving, again, files, questions, reading, unread, jobs, examples, tables, readers, trail,
+    health, documents, page,
 )  # fmt: skip
 """Each has a `router`; the order is that of the description."""
 SILENT: dict[str, Any] = {

@@ -19,6 +19,7 @@ from dermaxai.api.state import Actor, ServerState
 from dermaxai.errors import Conflict, DataError, NotAllowed, NotFound
 from dermaxai.jobs.queue import count_ahead, job_view
 from dermaxai.reading.blind import check_search, must_read_first, read_cases
+from dermaxai.reading.unread import is_unread
 from dermaxai.store.cases import CaseSearch, Sort, case_summary, find_case, list_cases
 from dermaxai.store.deleting import delete_case
 from dermaxai.store.faults import telling_faults
@@ -63,16 +64,24 @@ def wanted_cases(
 
 
 @router.get("", responses=refusals(403), summary="The list of cases")
-def show_cases(state: State, actor: Who, wanted: Annotated[CaseSearch, Depends(wanted_cases)]) -> CaseList:
+def show_cases(
+    state: State,
+    actor: Who,
+    wanted: Annotated[CaseSearch, Depends(wanted_cases)],
+    *,
+    unread: Annotated[bool, Query(description="Only those that you have not read.")] = False,
+) -> CaseList:
     """Newest first, or by disagreement of the methods, by the worst map, by caption or by name.
 
     In blind mode the list of an unread case says nothing of what the model said, and is neither searched nor
-    sorted by it.
+    sorted by it. A case is read with a blind reading in blind mode, otherwise with an answer that counts;
+    `unread` leaves out those that are not made.
     """
     blind = state.options.blind
     check_search(actor, blind, wanted.text, wanted.sort)
     with state.store.read() as session:
-        found = list_cases(session, wanted)
+        only = is_unread(session, actor, blind) if unread else None
+        found = list_cases(session, wanted, only)
         hides = must_read_first(actor, blind)
         seen = read_cases(session, actor) if hides else frozenset()
         rows = [_summary(row, hidden=hides and row.id not in seen) for row in found.rows]

@@ -112,10 +112,20 @@ class Client:
         return view(CaseView, told | {"page": told["page"] or {}})
 
     def cases(
-        self, text: str = "", *, sort: str = "created", descending: bool = True
+        self, text: str = "", *, sort: str = "created", descending: bool = True, unread: bool = False
     ) -> Iterator[CaseSummary]:
-        """All cases that fit, part by part; `sort`: created, disagreement, faithfulness, caption or name."""
+        """All cases that fit, part by part; `sort`: created, disagreement, faithfulness, caption or name.
+
+        `unread`: only those that you have not read, as they are at the beginning.
+        """
         asked = {"text": text, "sort": sort, "descending": str(descending).lower(), "limit": str(PAGE)}
+        if unread:
+            # Whoever reads them one by one must not move the parts that are still to be asked for.
+            yield from list(self._stretches({**asked, "unread": "true"}))
+        else:
+            yield from self._stretches(asked)
+
+    def _stretches(self, asked: Mapping[str, str]) -> Iterator[CaseSummary]:
         after = 0
         while rows := self._to.json("GET", "/api/cases", params={**asked, "after": str(after)})["cases"]:
             yield from (view(CaseSummary, row) for row in rows)
