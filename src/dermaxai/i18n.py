@@ -22,8 +22,8 @@ Plural = Literal["one", "few", "many", "other"]
 
 LANGUAGES: tuple[Language, ...] = ("en", "ru")
 ROOMS = ("case", "page", "reading", "errors", "print")
-"""Strings of a case and its report; of the served page; of the reading room; of errors; of what is printed, and
-of the report of a folder of cases."""
+"""Strings of a case and its report; of the served page; of the reading room; of errors; of what is printed,
+and of the report of a folder of cases."""
 
 
 class Catalogue:

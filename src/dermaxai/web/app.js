@@ -155,13 +155,13 @@ function press(event) {
   if (event.ctrlKey || event.metaKey || event.altKey || event.defaultPrevented) return;
   if (event.target.closest?.("input:not([type=range], [type=radio], [type=checkbox]), textarea, select, [contenteditable], dialog")) return;
   const act = {
-    n: () => served.models.length && (location.hash = "#/"),
+    n: () => current.view?.goOn?.() || (served.models.length && (location.hash = "#/")),
     l: () => (location.hash = "#/cases"),
     "/": () => (current.view?.focus ? current.view.focus() : (location.hash = "#/cases")),
     c: () => current.view?.asking?.focus("contrast"),
     q: () => current.view?.asking?.focus("query"),
     "?": () => !current.view?.viewer && showHelp(),
-  }[event.key.toLowerCase()];
+  }[/^[a-z/?]$/i.test(event.key) ? event.key.toLowerCase() : event.code.replace("Key", "").toLowerCase()];
   if (!act || (!singleKeys() && event.key !== "?")) return;
   event.preventDefault();
   act();

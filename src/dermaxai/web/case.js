@@ -5,6 +5,7 @@ import { Fault, freshKey, get, hasEnded, on, post, remove } from "./api.js";
 import { mountChecking } from "./checking.js";
 import { askName, isNamed, reader } from "./access.js";
 import { claim, forget } from "./begun.js";
+import { endOf, findNext } from "./next.js";
 import { JobPanel } from "./progress.js";
 import { mountBlind, mountReading } from "./reading.js";
 import { announce, button, confirm, copy, emptiness, faultCard, madeOf, make, modelName, moment, say, served, showFault, singleKeys, speech, t } from "./states.js";
@@ -185,11 +186,29 @@ class CaseView {
     }
   }
 
-  /** A short note beside the actions that goes by itself. */
-  flash(key) {
-    const note = make("p", { class: "flash", say: key });
+  /** A short note beside the actions that goes by itself; `told` is a string's key, or key and values. */
+  flash(told) {
+    const note = make("p", { class: "flash", say: told });
     this.part("actions").append(note);
     setTimeout(() => note.remove(), 2500);
+  }
+
+  /** The key N: on to the next case that is not read; whether somebody reads here under a pseudonym. */
+  goOn() {
+    if (isNamed()) this.seek();
+    return isNamed();
+  }
+
+  async seek() {
+    try {
+      const found = await findNext(this.id);
+      if (this.gone) return;
+      if (found.case) return void (location.hash = `#/case/${found.case}`);
+      this.flash(endOf(found));
+      announce(...endOf(found));
+    } catch (fault) {
+      if (!this.gone) showFault(this.part("trouble"), fault);
+    }
   }
 
   async remove() {

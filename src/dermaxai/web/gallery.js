@@ -1,7 +1,8 @@
 // The list of cases: search, sort, filter, pages, and two of them side by side.
 
-import { reader } from "./access.js";
+import { isNamed, reader } from "./access.js";
 import { address, get, on } from "./api.js";
+import { endOf, findNext, keepOrder, nextLink, progressOf } from "./next.js";
 import { button, copy, emptiness, make, moment, number, say, served, showFault, t } from "./states.js";
 
 const PER_PAGE = 24;
@@ -42,6 +43,7 @@ class GalleryView {
   listen() {
     const form = this.part("finder");
     if (isVeiled()) veil(form);
+    if (!isNamed()) form.elements.state.querySelector("[value=unread]").remove();
     for (const name of ["text", "sort", "state"]) form.elements[name].value = this.search[name];
     form.addEventListener("submit", (event) => event.preventDefault());
     form.addEventListener("input", () => {
@@ -64,7 +66,9 @@ class GalleryView {
 
   async load() {
     const { text, sort, state, after } = this.search;
-    const asked = { text, sort, state, after, limit: PER_PAGE, descending: !UPWARDS.includes(sort) };
+    const unread = state === "unread" && isNamed();
+    const descending = !UPWARDS.includes(sort);
+    const asked = { text, sort, state: state === "unread" ? "" : state, after, limit: PER_PAGE, descending, ...(unread && { unread }) };
     const turn = (this.turn = (this.turn ?? 0) + 1);
     try {
       const { cases, total } = await get(address("/api/cases", asked));
@@ -73,10 +77,21 @@ class GalleryView {
       this.cases = cases;
       showFault(this.part("trouble"), null);
       this.draw();
+      keepOrder(sort, descending);
+      this.tellProgress(turn);
       if (cases.some((one) => one.state === "waiting")) this.again();
     } catch (fault) {
       if (turn === this.turn) showFault(this.part("trouble"), fault, button("action.again", () => this.load()));
     }
+  }
+
+  /** How much of all this reader has read, and the way on. */
+  async tellProgress(turn) {
+    const found = isNamed() ? await findNext().catch(() => null) : null;
+    if (turn !== this.turn) return;
+    const home = this.part("progress");
+    home.hidden = !found?.cases;
+    if (found) home.replaceChildren(make("span", { say: found.case ? progressOf(found) : endOf(found) }), found.case ? nextLink(found) : "");
   }
 
   again() {

@@ -7,8 +7,9 @@
 // context = { id, entry, slot, owner(), reader(), isNamed(), askName(), load() }. Each returns { destroy(), speak() };
 // the first two also greet(), for when whoever is reading has chosen a pseudonym.
 
-import { get, post } from "./api.js";
+import { Fault, get, post } from "./api.js";
 import { draftsOf, unsent } from "./begun.js";
+import { Onward } from "./next.js";
 import { Board, boundsOf, placeOf, TOOLS } from "./regions.js";
 import { drawSaid, drawUnsent, SIGNS } from "./said.js";
 import { announce, button, make, name, say, served, showFault, t } from "./states.js";
@@ -58,6 +59,7 @@ class Room {
     }
     this.take(this.key);
     this.showMine();
+    this.onward.show(this.answers.some((one) => one.current));
   }
 
   build() {
@@ -71,13 +73,14 @@ class Room {
     this.save = make("button", { class: "button primary", say: "reading.save" });
     this.status = make("span", { class: "soft", role: "status" });
     this.trouble = make("div", { hidden: true });
+    this.onward = new Onward(this.context.id);
     this.unsent = make("p", { class: "soft unsent" });
     this.who = make("p", { class: "soft" });
     this.mine = make("div", { class: "mine" });
     this.form = make("form", { class: "judge", onsubmit: (event) => this.send(event) },
       make("h2", { say: "reading" }), this.subject, this.method, this.pills, this.more, this.marking,
       make("label", { class: "field" }, make("span", { say: "reading.comment" }), this.comment, this.left),
-      this.trouble, make("div", { class: "row" }, this.save, this.status), this.unsent, this.who, this.mine);
+      this.trouble, make("div", { class: "row" }, this.save, this.status), this.onward.home, this.unsent, this.who, this.mine);
     this.context.slot.replaceChildren(this.form);
     this.showWho();
     this.addKeys();
@@ -93,7 +96,8 @@ class Room {
     this.clear = button("reading.clear", () => this.board.clear(), "quiet");
     this.done = button("reading.done", () => this.use(null), "", { hidden: true });
     this.list = make("ol", { class: "marks-list" });
-    this.dock = make("div", { class: "dock" }, make("div", { class: "row", role: "toolbar", label: "reading.tools" }, ...this.tools, this.sizes, this.ending, this.undo, this.clear, this.done), this.hint);
+    this.short = make("div", { hidden: true });
+    this.dock = make("div", { class: "dock" }, make("div", { class: "row", role: "toolbar", label: "reading.tools" }, ...this.tools, this.sizes, this.ending, this.undo, this.clear, this.done), this.short, this.hint);
     return make("div", { class: "marking", role: "group", label: "reading.mark" }, make("h3", { say: "reading.mark" }), this.dock, this.list);
   }
 
@@ -104,7 +108,7 @@ class Room {
   /** The keys of this room in the viewer's list of keys. */
   addKeys() {
     const home = this.viewer.root.querySelector('[data-slot="keys"]');
-    this.keys = make("dl", {}, make("dt", {}, make("kbd", {}, "B")), make("dd", { say: "reading.keys.brush" }));
+    this.keys = make("dl", {}, make("dt", {}, make("kbd", {}, "B")), make("dd", { say: "reading.keys.brush" }), make("dt", {}, make("kbd", {}, "N")), make("dd", { say: "reading.keys.next" }));
     home?.append(this.keys);
   }
 
@@ -251,6 +255,7 @@ class Room {
 
   hear(what, { region, number, x, y } = {}) {
     const { photo } = this.viewer.case;
+    if (what !== "moved" && what !== "size") showFault(this.short, null);
     if (what === "added" || what === "removed") {
       this.change({ regions: this.board.regions.map((one) => ({ ...one })) });
       if (region) announce(`reading.${what}`, { what: told(region, number, photo) });
@@ -274,6 +279,9 @@ class Room {
 
   async send(event) {
     event.preventDefault();
+    const short = this.board.unfinished();
+    showFault(this.short, short ? new Fault({ error: `${short}Unfinished` }) : null);
+    if (short) return this.short.scrollIntoView({ block: "nearest" });
     this.board.finish();
     const { draft, key } = this;
     if (!draft?.answer || key === null) {

@@ -49,7 +49,7 @@ export function thin(points, away) {
 }
 
 export class Board {
-  /** `heard(what, values)` hears 'added', 'removed', 'corner', 'down', 'up', 'moved', 'full', 'leave', 'size'. */
+  /** `heard(what, values)` hears 'added', 'removed', 'corner', 'down', 'up', 'moved', 'full', 'leave', 'taken', 'size'. */
   constructor(overlay, photo, heard) {
     Object.assign(this, { overlay, photo, heard, regions: [], tool: null, radius: Math.max(photo.width, photo.height) / 30, draft: null, drag: null, cursor: null });
     this.home = shape("g", { class: "marks" });
@@ -123,6 +123,7 @@ export class Board {
     if (this.draft?.kind === "polygon" && this.draft.points.length > 1) this.draft.points.pop();
     else if (this.draft) this.draft = null;
     else return this.remove(this.regions.length - 1);
+    this.heard("taken");
     this.draw();
   }
 
@@ -135,7 +136,9 @@ export class Board {
 
   abandon() {
     if (!this.draft && !this.drag) return;
+    const { draft } = this;
     this.draft = this.drag = null;
+    if (draft) this.heard("taken");
     this.draw();
   }
 
@@ -207,7 +210,7 @@ export class Board {
     if (this.tool === "box" && draft) return this.endBox(draft.points[0], point);
     if (this.tool === "polygon" && draft) {
       const again = apart(point, draft.points[0]) * this.scale < NEAR || apart(point, draft.points.at(-1)) * this.scale < STILL;
-      if (again && draft.points.length > 2) return this.closeShape();
+      if (again && this.canClose()) return this.closeShape();
       if (apart(point, draft.points.at(-1)) > 0) draft.points.push(point);
     } else this.draft = { kind: this.tool, points: [point] };
     this.heard("corner");
@@ -227,7 +230,12 @@ export class Board {
   }
 
   canClose() {
-    return this.draft?.kind === "polygon" && this.draft.points.length > 2;
+    return this.draft?.kind === "polygon" && new Set(this.draft.points.map((point) => path([rounded(point)]))).size > 2;
+  }
+
+  /** What has too few corners to be a place yet: 'Box', 'Polygon' or ''. */
+  unfinished() {
+    return { box: "Box", polygon: this.canClose() ? "" : "Polygon" }[this.draft?.kind] ?? "";
   }
 
   key(event) {

@@ -5,7 +5,7 @@ import { bar, jobSentence, jobShare } from "./progress.js";
 import { announce, bytes, button, copy, emptiness, faultCard, make, say, served, showFault, speech, t } from "./states.js";
 import { choices, Wishes } from "./wishes.js";
 
-const AT_ONCE = 2; // photos on their way to the server at the same time
+const AT_ONCE = 1; // photos on their way to the server at the same time; more would overtake each other
 const EVERY = 900; // milliseconds between two looks at the jobs
 
 /** Photos of this visit, the newest first; they outlive the view. */
