@@ -50,9 +50,18 @@ def forget_deleted(store: Store) -> None:
 
 
 def _empty_log(cursor: Any) -> None:  # noqa: ANN401 - of the driver
-    for _ in range(ATTEMPTS):
-        busy, _pages, _moved = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
-        if not busy:
-            return
+    (usual,) = cursor.execute("PRAGMA busy_timeout").fetchone()
+    cursor.execute("PRAGMA busy_timeout=0")  # Otherwise each attempt would wait as long as a writer may.
+    try:
+        emptied = any(_try_to_empty(cursor) for _ in range(ATTEMPTS))
+    finally:
+        cursor.execute(f"PRAGMA busy_timeout={usual}")
+    if not emptied:
+        cursor.execute(f"PRAGMA user_version={OWED}")
+
+
+def _try_to_empty(cursor: Any) -> bool:  # noqa: ANN401 - of the driver
+    busy, _pages, _moved = cursor.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchone()
+    if busy:
         time.sleep(PAUSE)
-    cursor.execute(f"PRAGMA user_version={OWED}")
+    return not busy
