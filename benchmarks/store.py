@@ -15,16 +15,21 @@ import time
 from dataclasses import replace
 from pathlib import Path
 
+from sqlalchemy import select
 from tests import databases
 from tests.sample_case import make_case, write_caption
 
+from dermaxai.api.state import Actor
 from dermaxai.cases import save_case
+from dermaxai.reading.looking import hash_caption
+from dermaxai.reading.unread import find_next, is_unread
 from dermaxai.store import audit
 from dermaxai.store.cases import CaseSearch, adopt_folders, list_cases
 from dermaxai.store.deleting import delete_case
 from dermaxai.store.indexing import search_words
 from dermaxai.store.opening import open_store
-from dermaxai.store.tables import CaseRow, now
+from dermaxai.store.readers import add_reader
+from dermaxai.store.tables import CaseRow, Feedback, now
 
 CASES, FOLDERS, EVENTS, ROUNDS = 2000, 200, 300, 20
 WORDS = (
@@ -90,6 +95,29 @@ def listing(store, search):
     return statistics.median(times)
 
 
+def going_on(store):
+    """Milliseconds of the unread part of the list and of the next case, for one of five readers who has
+    answered four words of each case but the last hundred: median."""
+    with store.write() as session:
+        readers = [add_reader(session, f"r{number}", "reader", actor="local").id for number in range(5)]
+        for row in session.scalars(select(CaseRow).order_by(CaseRow.created).limit(CASES - 100)).all():
+            session.add_all(
+                Feedback(
+                    case_id=row.id, reader_id=reader, revision=row.revision, word=word, answer="agree",
+                    caption_sha256=hash_caption(row.caption), regions=[], created=now(),
+                )
+                for reader in readers for word in range(4)
+            )  # fmt: skip
+    actor, times = Actor("r0", "reader", readers[0], "token"), []
+    for _ in range(ROUNDS):
+        begin = time.perf_counter()
+        with store.read() as session:
+            assert list_cases(session, CaseSearch(), is_unread(session, actor, blind=False)).total == 100
+            assert find_next(session, actor, blind=False).read == CASES - 100
+        times.append((time.perf_counter() - begin) * 1000)
+    return statistics.median(times)
+
+
 def adopting(store):
     """Seconds for many new case folders, and for looking at them again."""
     case = make_case(methods=("grad_eclip", "evidence", "rollout", "xgradcam"))
@@ -113,6 +141,7 @@ def measure(name, folder, url=""):
     plain, found = CaseSearch(), CaseSearch(text="irregular сеть", sort="disagreement")
     times = listing(store, plain), listing(store, found)
     print(f"{'':11}list {CASES} cases {times[0]:6.1f} ms   with search and sort {times[1]:6.1f} ms")
+    print(f"{'':11}unread and next of {CASES} cases {going_on(store):6.1f} ms")
     begin = time.perf_counter()
     delete_case(store, "case-7", actor="anna")
     print(f"{'':11}delete one of {CASES} cases {(time.perf_counter() - begin) * 1000:6.1f} ms")
