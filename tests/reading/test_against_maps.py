@@ -44,6 +44,17 @@ def test_energy_inside_what_was_marked_for_every_method():
     assert found["grad_eclip"].energy.value > 2 * found["grad_eclip"].chance.value
 
 
+def test_what_is_made_of_the_others_is_no_method():
+    case = make_case(methods=("grad_eclip", "consensus", "spread"))
+    looked = read_page(json.dumps(case_to_page(case)).encode())
+    answers = (
+        given("one", 1, 2, "agree", PLACE, method="consensus"),
+        given("two", 1, 2, "agree", method="spread"),
+    )
+    assert {"consensus", "spread"} <= set(looked.maps_of(2))
+    assert list(against(*answers, look=lambda _: looked)) == ["grad_eclip"]
+
+
 def test_a_map_without_positive_values_has_no_energy_to_share():
     index = LOOKED.words.index("large")
     assert list(against(given("one", 1, index, "agree", PLACE, method="evidence"))) == ["evidence"]
