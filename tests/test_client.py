@@ -118,6 +118,19 @@ def test_the_list_goes_on_to_its_end(app, monkeypatch):
         assert [case.id for case in server.cases()] == ["three", "two"]
 
 
+def test_what_is_not_read_is_gone_through_whole_while_it_is_read(app, monkeypatch):
+    monkeypatch.setattr("dermaxai.client.PAGE", 2)
+    for number in range(5):
+        put_case(app, f"case-{number}")
+    with listening(app) as address, Client(address, token_of(app)) as server:
+        seen = []
+        for case in server.cases(unread=True):
+            server.feedback(case, "agree", word=2)
+            seen.append(case.id)
+        assert seen == [f"case-{number}" for number in reversed(range(5))]
+        assert list(server.cases(unread=True)) == []
+
+
 def test_a_report_is_saved(app, tmp_path):
     put_case(app)
     with listening(app) as address, Client(address) as server:
