@@ -160,7 +160,7 @@ function press(event) {
     "/": () => (current.view?.focus ? current.view.focus() : (location.hash = "#/cases")),
     c: () => current.view?.asking?.focus("contrast"),
     q: () => current.view?.asking?.focus("query"),
-    "?": () => !current.view?.viewer && showHelp(),
+    "?": !current.view?.viewer && showHelp, // a viewer has a list of its own
   }[/^[a-z/?]$/i.test(event.key) ? event.key.toLowerCase() : event.code.replace("Key", "").toLowerCase()];
   if (!act || (!singleKeys() && event.key !== "?")) return;
   event.preventDefault();
