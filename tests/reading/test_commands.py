@@ -42,7 +42,7 @@ def test_agreement_as_tables(folder):
 
 def test_agreement_in_russian(folder):
     stdout = run("agreement", "--cases", folder, "--lang", "ru").stdout
-    assert stdout.startswith("3 читателя · 2 случая · 6 засчитанных ответов")
+    assert stdout.startswith("3 эксперта · 2 случая · 6 засчитанных ответов")
     assert "не то место" in stdout
 
 
