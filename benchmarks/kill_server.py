@@ -182,7 +182,7 @@ def torment(server: Server, store, draw: random.Random, kills: int, total: int) 
 
 def count_jobs(store) -> dict[str, int]:
     with store.read() as session:
-        return dict(session.execute(select(Job.state, func.count()).group_by(Job.state)).tuples().all())
+        return dict(session.execute(select(Job.state, func.count()).group_by(Job.state)).all())
 
 
 def wait_for(server: Server, store, total: int, found) -> bool:
