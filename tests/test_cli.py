@@ -406,7 +406,8 @@ def test_report(run, folder, tmp_path):
     assert NOTICE in done.stderr
     assert done.stdout.strip() == str(folder / "report.html")
     done = run("report", folder, "--lang", "ru", "-o", tmp_path / "r.html", "--json")
-    assert objects(done.stdout) == [{"case": str(folder), "report": str(tmp_path / "r.html")}]
+    told = {"case": str(folder), "report": str(tmp_path / "r.html"), "readings": 0}
+    assert objects(done.stdout) == [told]
     assert 'lang="ru"' in (tmp_path / "r.html").read_text("utf-8")
 
 

@@ -128,6 +128,7 @@ def test_nothing_moves_away_under_the_pointer(open_report):
         summary.click()
     without = part(page, "mapless").locator("button").last
     without.scroll_into_view_if_needed()
+    settle(page)
     before = without.bounding_box()
     without.hover()
     settle(page)

@@ -5,6 +5,7 @@ import json
 import os
 import subprocess
 import sys
+import time
 from contextlib import contextmanager
 from urllib.parse import urlsplit
 
@@ -82,9 +83,19 @@ def folder(filled, tmp_path):
     return tmp_path / "cases"
 
 
+def wait_until_taken_in(client, count=2):
+    """Folders are taken in behind the page, which is there first."""
+    for _ in range(300):
+        if json.loads(client.ask("GET", "/api/cases")[1])["total"] == count:
+            return
+        time.sleep(0.1)
+    raise AssertionError("the folders were not taken in")
+
+
 def test_a_whole_study(folder):
     with serving(folder) as address:
         client = Client(address)
+        wait_until_taken_in(client)
         for path in (
             "/",
             "/api/cases",
@@ -115,6 +126,7 @@ def test_a_blind_study(folder):
     with serving(folder, "--blind") as address:
         client = Client(address)
         client.sign_in("r1")
+        wait_until_taken_in(client)
         assert client.ask("GET", "/api/cases/one")[0] == 403
         assert client.ask("POST", "/api/cases/one/reading", {"findings": "a dark spot"})[0] == 201
         assert client.ask("GET", "/api/cases/one")[0] == 200
