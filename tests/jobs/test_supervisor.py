@@ -75,6 +75,7 @@ def test_waking_is_a_byte(supervise, tmp_path):
     wait_until(lambda: one.state()["state"] == "ready")
     one.wake()
     wait_until(lambda: one.state()["model"] == "woken")
+    assert one.state()["state"] == "ready"
 
 
 def test_a_child_that_does_not_stop_is_made_to(supervise):
@@ -90,6 +91,7 @@ def test_a_child_that_does_not_read_holds_nobody_up(supervise):
     wait_until(lambda: one.state()["state"] == "ready")
     for _ in range(100_000):
         one.wake()
+    assert one.state()["state"] == "ready"
 
 
 def test_without_models_nothing_happens(tmp_path):

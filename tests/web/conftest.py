@@ -82,3 +82,19 @@ def open_page(chromium):
         context.close()
     assert strangers == []
     assert complaints == []
+
+
+@pytest.fixture
+def room(tmp_path):
+    """A review server without a model."""
+    started = ThreadServer(write_samples(tmp_path / "cases"), models=())
+    yield started
+    started.stop()
+
+
+@pytest.fixture
+def blind(tmp_path):
+    """The same with blind reading."""
+    started = ThreadServer(write_samples(tmp_path / "cases"), models=(), blind=True)
+    yield started
+    started.stop()

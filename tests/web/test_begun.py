@@ -11,23 +11,9 @@ from dermaxai.store.adopting import adopt_folders
 from dermaxai.store.tables import Feedback
 from dermaxai.types import Target
 from tests.sample_case import make_case
-from tests.web.serving import ThreadServer, write_samples
+from tests.web.serving import ThreadServer
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture
-def room(tmp_path):
-    started = ThreadServer(write_samples(tmp_path / "cases"), models=())
-    yield started
-    started.stop()
-
-
-@pytest.fixture
-def blind(tmp_path):
-    started = ThreadServer(write_samples(tmp_path / "cases"), models=(), blind=True)
-    yield started
-    started.stop()
 
 
 def become(page, pseudonym):

@@ -2,24 +2,9 @@
 
 import pytest
 
-from tests.web.serving import ThreadServer, write_samples
 from tests.web.test_begun import become, choose, save
 
 pytestmark = pytest.mark.browser
-
-
-@pytest.fixture
-def room(tmp_path):
-    started = ThreadServer(write_samples(tmp_path / "cases"), models=())
-    yield started
-    started.stop()
-
-
-@pytest.fixture
-def blind(tmp_path):
-    started = ThreadServer(write_samples(tmp_path / "cases"), models=(), blind=True)
-    yield started
-    started.stop()
 
 
 def see_list(page):

@@ -10,28 +10,12 @@ from sqlalchemy import select
 from dermaxai.store.cases import find_case
 from dermaxai.store.tables import Feedback, Reading
 from tests.sample_case import ENGLISH, HEIGHT, WIDTH
-from tests.web.serving import ThreadServer, write_samples
 
 pytestmark = pytest.mark.browser
 
 SERIOUS = """() => axe.run(document, {resultTypes: ["violations"]}).then(({violations}) => violations
     .filter(({impact}) => ["serious", "critical"].includes(impact))
     .map(({id, nodes}) => [id, nodes.slice(0, 4).map((node) => node.html.slice(0, 160))]))"""
-
-
-@pytest.fixture
-def room(tmp_path):
-    """A review server without a model."""
-    started = ThreadServer(write_samples(tmp_path / "cases"), models=())
-    yield started
-    started.stop()
-
-
-@pytest.fixture
-def blind(tmp_path):
-    started = ThreadServer(write_samples(tmp_path / "cases"), models=(), blind=True)
-    yield started
-    started.stop()
 
 
 @pytest.fixture

@@ -14,13 +14,13 @@ import tempfile
 import threading
 from collections.abc import Callable
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from PIL import Image
 
 from dermaxai import report, viewer
 from dermaxai.errors import StoreReadOnly
-from dermaxai.i18n import catalogue
+from dermaxai.report import made_json
 from dermaxai.store.faults import telling_faults
 from dermaxai.store.files import write_file
 from dermaxai.store.uploads import read_pixels
@@ -30,8 +30,6 @@ if TYPE_CHECKING:
     from dermaxai.types import Case
 
 QUALITY = 88
-EXACT = ("sha256", "encoder", "captioner", "command", "settings", "versions")
-"""Rows of the table 'How made' that are to be read sign by sign."""
 _ONE_AT_A_TIME = threading.Lock()
 """Fifty readers of one new case have it derived once, not fifty times."""
 
@@ -57,7 +55,7 @@ def derive(folder: Path, name: str, make: Callable[[], bytes]) -> Path:
 
 def page_of(case: Case) -> bytes:
     """What the viewer mounts: the case, and how it was made as rows (key, pieces of text, exact)."""
-    page = case_to_page(case) | {"made": _made(case)}
+    page = case_to_page(case) | {"made": made_json(case)}
     return json.dumps(page, ensure_ascii=False, allow_nan=False, separators=(",", ":")).encode()
 
 
@@ -114,11 +112,3 @@ def _keep(folder: Path, name: str, content: bytes) -> Path:
         if earlier.name != name:
             earlier.unlink(missing_ok=True)
     return folder / name
-
-
-def _made(case: Case) -> list[list[Any]]:
-    rows = report.made_rows(case, catalogue(case.caption.language))
-    return [
-        [key, [[piece.text, piece.key, piece.values] for piece in pieces], key in EXACT]
-        for key, pieces in rows
-    ]
