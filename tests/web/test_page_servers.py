@@ -42,24 +42,61 @@ def test_blind_reading_comes_first(tmp_path, open_page):
         server.stop()
 
 
-def test_an_open_server_asks_for_a_token(tmp_path, open_page):
+@pytest.fixture
+def token_server(tmp_path):
+    """A server that is open to others, and the token of its reader."""
     server = ThreadServer(write_samples(tmp_path), models=(), host="0.0.0.0")
-    try:
-        with server.state.store.write() as session:
-            reader = add_reader(session, "reader-2", "reader", actor="test")
-            token = issue_token(session, reader, days=1, actor="test")
-        page = open_page(f"{server.address}/#/cases", await_view=False)
-        page.locator("dialog[open] input").fill("wrong")
+    with server.state.store.write() as session:
+        reader = add_reader(session, "reader-2", "reader", actor="test")
+        token = issue_token(session, reader, days=1, actor="test")
+    yield server, token
+    server.stop()
+
+
+def test_an_open_server_asks_for_a_token(token_server, open_page):
+    server, token = token_server
+    page = open_page(f"{server.address}/#/cases", await_view=False)
+    page.locator("dialog[open] input").fill("wrong")
+    page.locator("dialog[open] button.primary").click()
+    page.locator("dialog[open] .fault").get_by_text("You are not signed in").wait_for()
+    page.locator("dialog[open] input").fill(token)
+    page.locator("dialog[open] button.primary").click()
+    page.locator("[data-case]").first.wait_for()
+    page.get_by_role("button", name="Reading as reader-2").click()
+    page.get_by_role("button", name="Sign out").click()
+    page.locator("dialog[open] input").wait_for()
+
+
+def test_a_late_refusal_does_not_ask_again(token_server, open_page):
+    """A request sent before signing in is refused after it."""
+    server, token = token_server
+    page = open_page(f"{server.address}/#/cases", await_view=False)
+    page.locator("dialog[open] input").wait_for()
+    page.wait_for_load_state("networkidle")
+    held = []
+    page.route("**/api/cases*", lambda route: held.append(route) if not held else route.continue_())
+    page.evaluate("location.hash = '#/cases?sort=disagreement'")
+    page.locator("dialog[open] input").fill(token)
+    page.locator("dialog[open] button.primary").click()
+    page.locator("[data-case]").first.wait_for()
+    with page.expect_response("**/api/cases*") as refused:
+        held[0].fulfill(status=401, json={"error": "Unauthenticated", "message": "", "hint": ""})
+    assert refused.value.status == 401
+    page.get_by_role("button", name="Reading as reader-2").click(timeout=5000)
+
+
+def test_a_token_is_sent_once_at_a_time(token_server, open_page):
+    server, _ = token_server
+    page = open_page(f"{server.address}/#/cases", await_view=False)
+    sent = []
+    page.route("**/api/session", lambda route: sent.append(route))
+    page.locator("dialog[open] input").fill("wrong")
+    for _ in range(3):
         page.locator("dialog[open] button.primary").click()
-        page.get_by_text("You are not signed in").first.wait_for()
-        page.locator("dialog[open] input").fill(token)
-        page.locator("dialog[open] button.primary").click()
-        page.locator("[data-case]").first.wait_for()
-        page.get_by_role("button", name="Reading as reader-2").click()
-        page.get_by_role("button", name="Sign out").click()
-        page.locator("dialog[open] input").wait_for()
-    finally:
-        server.stop()
+    with page.expect_response("**/api/session"):
+        sent[0].continue_()
+    page.locator("dialog[open] .fault").wait_for()
+    assert len(sent) == 1
 
 
 def test_another_model_is_set_beside(tmp_path, open_page):

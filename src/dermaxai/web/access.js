@@ -47,9 +47,12 @@ function ask({ title, more, field, type, send, go, optional, other = "" }) {
   const dialog = make("dialog", { class: "dialog", "aria-labelledby": "ask-title" });
   const input = make("input", { type, name: "value", required: true, maxlength: 200, autocomplete: "off", spellcheck: "false", autocapitalize: "off" });
   const trouble = make("div", { hidden: true });
+  let sending = false;
   const form = make("form", {
     onsubmit: async (event) => {
       event.preventDefault();
+      if (sending) return;
+      sending = true;
       try {
         await send(input.value.trim());
         dialog.close("yes");
@@ -57,6 +60,8 @@ function ask({ title, more, field, type, send, go, optional, other = "" }) {
         trouble.hidden = false;
         trouble.replaceChildren(faultCard(fault));
         input.select();
+      } finally {
+        sending = false;
       }
     },
   }, make("label", { class: "field" }, make("span", { say: field }), input), trouble,

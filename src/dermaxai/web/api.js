@@ -52,9 +52,15 @@ function up() {
   news.dispatchEvent(new Event("up"));
 }
 
+/** A 401 says that nobody is signed in, unless somebody has signed in since the request was sent. */
+function refuse(status, mark) {
+  if (status === 401 && mark === link.csrf) news.dispatchEvent(new Event("unknown"));
+}
+
 /** Sends one request; resolves to its Response. Throws: Fault. */
 async function send(path, { method = "GET", body, headers = {}, signal } = {}) {
   const sent = { Accept: "application/json", ...headers };
+  const mark = link.csrf;
   if (method !== "GET") sent["X-CSRF-Token"] = link.csrf;
   if (body !== undefined && !(body instanceof FormData)) {
     sent["Content-Type"] = "application/json";
@@ -72,7 +78,7 @@ async function send(path, { method = "GET", body, headers = {}, signal } = {}) {
   if (answer.ok) return answer;
   const told = await answer.json().catch(() => ({}));
   const fault = new Fault(told, answer.status, Number(answer.headers.get("Retry-After")) || 0);
-  if (answer.status === 401) news.dispatchEvent(new Event("unknown"));
+  refuse(answer.status, mark);
   throw fault;
 }
 
@@ -101,6 +107,7 @@ export function sendPhoto(file, choices, key, told) {
   const form = new FormData();
   form.append("file", file, file.name || "photo");
   for (const [name, value] of Object.entries(choices)) for (const one of [value].flat()) if (one !== "") form.append(name, one);
+  const mark = link.csrf;
   return new Promise((resolve, reject) => {
     const request = new XMLHttpRequest();
     request.open("POST", "/api/cases");
@@ -119,7 +126,7 @@ export function sendPhoto(file, choices, key, told) {
         body = JSON.parse(request.responseText);
       } catch { /* an answer that is not ours: told by its status */ }
       if (request.status < 300) return resolve(body);
-      if (request.status === 401) news.dispatchEvent(new Event("unknown"));
+      refuse(request.status, mark);
       reject(new Fault(body, request.status, Number(request.getResponseHeader("Retry-After")) || 0));
     };
     request.send(form);
