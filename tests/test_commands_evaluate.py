@@ -1,9 +1,12 @@
 import csv
 import dataclasses
+import io
 import json
+import re
 import shlex
 
 import pytest
+from rich.console import Console
 from typer.testing import CliRunner
 
 import dermaxai.commands.options as options
@@ -15,6 +18,7 @@ from dermaxai.measure.captions import CAPTION_METRICS
 from dermaxai.measure.clinical import CLINICAL_METRICS
 from dermaxai.measure.maps import MAP_METRICS
 from dermaxai.measure.sanity import RULES
+from dermaxai.progress import stage, steps
 from tests.data import manifests
 from tests.evaluate.small_set import draw_items
 
@@ -228,6 +232,27 @@ def test_unknown_families_are_wrong_use(run):
 
 
 # ---- progress --------------------------------------------------------------------------------------
+
+
+class Terminal(io.StringIO):
+    """A stream that says it is a terminal."""
+
+    def isatty(self):
+        return True
+
+
+def test_a_method_is_a_bar_on_a_terminal_only(capsys, monkeypatch):
+    def work():
+        with watching.shown(), stage("convis"):
+            assert list(steps("ab")) == ["a", "b"]
+
+    work()
+    assert capsys.readouterr().err == ""
+    screen = Terminal()
+    monkeypatch.setattr(watching.sys, "stderr", screen)
+    monkeypatch.setattr(watching, "talk_console", lambda: Console(file=screen, force_terminal=True))
+    work()
+    assert re.search(r"convis.*100%", screen.getvalue())
 
 
 def test_the_estimate_is_of_the_first_photo_that_was_worked_on(capsys, monkeypatch):

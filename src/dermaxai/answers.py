@@ -10,6 +10,7 @@ from typing import Any
 from dermaxai.errors import DermaXAIError, NotSupported
 from dermaxai.explain.agreement import add_agreements
 from dermaxai.explain.base import SIMILARITY, AbstractMethod, Explained, Found
+from dermaxai.progress import stage
 from dermaxai.scores import carry_scores
 from dermaxai.types import Case, Encoded, HeatMap, Target, TextMap
 
@@ -46,30 +47,39 @@ def answer_all(
     so_far = Answers()
     for method, targets in plan:
         try:
-            named = method.find(model, encoded)
-            maps = method.explain(model, encoded, [*targets, *concept_targets(named)])
+            with stage(label(method)):
+                new = _ask(method, model, encoded, targets)
         except skip as error:
             told = f"'{method.name}' was left out: {error.message}"
             warnings.warn(told, LeftOut, stacklevel=1)
             so_far = replace(so_far, left_out=(*so_far.left_out, told))
         else:
-            texts = text_sides(method, model, encoded, targets)
-            so_far = replace(so_far, maps=(*so_far.maps, *maps), texts=(*so_far.texts, *texts))
-            if named is not None:
-                so_far = replace(so_far, finder=method.name, found=named)
+            so_far = replace(so_far, maps=(*so_far.maps, *new.maps), texts=(*so_far.texts, *new.texts))
+            if new.finder:
+                so_far = replace(so_far, finder=new.finder, found=new.found)
         yield label(method), so_far
+
+
+def _ask(method: AbstractMethod, model: Explained, encoded: Encoded, targets: Sequence[Target]) -> Answers:
+    """What a method answers to its questions, and about the concepts that it finds by itself."""
+    found = method.find(model, encoded)
+    maps = method.explain(model, encoded, [*targets, *concept_targets(found)])
+    texts = text_sides(method, model, encoded, targets)
+    return Answers(tuple(maps), tuple(texts), "" if found is None else method.name, found)
 
 
 def ask_one(method: AbstractMethod, model: Explained, encoded: Encoded, target: Target) -> Answers:
     """What a method answers to one question. Raises: NotSupported, UsageError."""
-    maps = method.explain(model, encoded, [target])
-    return Answers(tuple(maps), tuple(text_sides(method, model, encoded, [target])))
+    with stage(label(method)):
+        maps = method.explain(model, encoded, [target])
+        return Answers(tuple(maps), tuple(text_sides(method, model, encoded, [target])))
 
 
 def find_concepts(finder: AbstractMethod, model: Explained, encoded: Encoded) -> Answers:
     """The concepts that a method finds by itself, with a map for each of the first. Raises: NotSupported."""
-    found = finder.find(model, encoded)
-    maps = finder.explain(model, encoded, concept_targets(found))
+    with stage(label(finder)):
+        found = finder.find(model, encoded)
+        maps = finder.explain(model, encoded, concept_targets(found))
     return Answers(tuple(maps), finder=finder.name, found=found)
 
 

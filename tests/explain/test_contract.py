@@ -8,6 +8,7 @@ import dermaxai.explain
 from dermaxai.errors import NotSupported
 from dermaxai.explain import METHODS
 from dermaxai.explain.base import SIMILARITY, WORDS, AbstractMethod, Explained
+from dermaxai.progress import heard_by
 from dermaxai.registry import Table
 from dermaxai.types import Target
 from tests.explain.snapshot import snapshot
@@ -18,6 +19,32 @@ BOUND_TO_A_DICTIONARY = frozenset({"splice"})
 FREE = [name for name in METHODS if name not in BOUND_TO_A_DICTIONARY]
 OF_WORDS = [name for name in METHODS if METHODS.load(name).answers & WORDS]
 OF_TEXTS = [name for name in FREE if METHODS.load(name).answers & SIMILARITY]
+
+SILENT = frozenset[str]()
+"""Methods that are over before anybody could stop them."""
+
+
+class Enough(Exception):
+    """Raised by who listens."""
+
+
+class Stopper:
+    """Hears so many beats, then stops the work."""
+
+    def __init__(self, left):
+        self.left = left
+
+    def __call__(self, _name, _share):
+        if not self.left:
+            raise Enough
+        self.left -= 1
+
+
+def count_beats(method, explained, encoded, targets):
+    beats = []
+    with heard_by(lambda *told: beats.append(told)):
+        method.explain(explained, encoded, targets)
+    return len(beats)
 
 
 def similarity_targets(method):
@@ -102,6 +129,49 @@ def test_an_error_leaves_nothing_behind(tower, name, monkeypatch):
     assert calls
     assert snapshot(encoder.module) == before
     assert torch.is_grad_enabled()
+
+
+@pytest.mark.filterwarnings("ignore::dermaxai.explain.support.DoubtfulMap")
+@pytest.mark.parametrize("name", METHODS)
+def test_a_method_that_is_stopped_anywhere_leaves_the_next_answer_as_it_was(model, photos, name):
+    """Whoever listens may stop at every beat; what was shared until then is still right."""
+    photo = model.read(photos[0])
+    encoded = model.encoder.encode([photo])[0]
+    caption = model.captioner.describe(encoded, "en")[0]
+    method = METHODS.load(name)()
+    words = [Target("word", word.text, index) for index, word in enumerate(caption.words[:2])]
+    targets = [*(words if "word" in method.answers else []), *similarity_targets(method)]
+    asked = [] if name in BOUND_TO_A_DICTIONARY else targets
+    never = Explained(model.encoder, model.captioner, caption)
+    wanted = method.explain(never, encoded, asked)
+    before = snapshot(model.encoder.module, model.captioner)
+    beats, stops = count_beats(method, Explained(model.encoder, model.captioner, caption), encoded, asked), 0
+    for stop in sorted({0, 1, beats // 2, beats - 1} & set(range(beats))):
+        explained = Explained(model.encoder, model.captioner, caption)
+        with pytest.raises(Enough), heard_by(Stopper(stop)):
+            method.explain(explained, encoded, asked)
+        stops += 1
+        assert snapshot(model.encoder.module, model.captioner) == before
+        assert torch.is_grad_enabled()
+        again = method.explain(explained, encoded, asked)
+        assert all((one.values == other.values).all() for one, other in zip(wanted, again, strict=True))
+    assert stops or not asked or name in SILENT
+
+
+SLOW = {"score_cam": ["reference", "top 64"], "occlusion": ["input"], "convis": ["windows", "reference"]}
+
+
+@pytest.mark.filterwarnings("ignore::dermaxai.explain.support.DoubtfulMap")
+@pytest.mark.parametrize(("name", "variant"), [(name, one) for name, many in SLOW.items() for one in many])
+def test_slow_methods_tell_how_far_they_are(tower, name, variant):
+    encoder, encoded = tower
+    method = METHODS.load(name).of_variant(variant)
+    told = []
+    with heard_by(lambda _name, share: told.append(share)):
+        method.explain(Explained(encoder), encoded, similarity_targets(method))
+    assert told == sorted(told)
+    assert told[-1] == 1.0
+    assert len(set(told)) > 2
 
 
 @pytest.mark.parametrize("name", METHODS)

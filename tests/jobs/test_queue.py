@@ -92,6 +92,21 @@ def test_the_view_is_json_and_tells_no_secret(store):
     assert job.claim not in str(view)
 
 
+def test_the_view_of_a_job_that_failed_is_in_russian_too(store):
+    post_row(store)
+    job = claim(store)
+    reason = "'convis' does not look into the text."
+    told = [{"name": "convis", "state": "skipped", "seconds": 0.1, "note": reason}]
+    with store.write() as session:
+        tell(session, job.id, job.claim, told)
+    error = error_view(NotFound("There is no job 7.", hint="Nobody has ever said this."))
+    view = job_view(end(store, job, state="failed", error=error))
+    assert view["error"] == error | {"said": {"ru": {"message": "Задания 7 нет."}}}
+    russian = "Метод «ConVis» не заглядывает в текст."
+    assert view["stages"] == [told[0] | {"said": {"ru": {"note": russian}}}]
+    assert job_of(store, job).error == error, "the table keeps what was said"
+
+
 def test_the_same_key_is_the_same_job_and_nobody_elses(store):
     first = post_row(store)
     wanted = JobRequest("query", first.case_id, "ann", {"text": "mole"}, key="k")
@@ -183,7 +198,7 @@ def test_cancelling_a_job_that_waits_ends_it(store):
         with store.write() as session:
             assert cancel_job(session, job.id, actor="ann").state == "cancelled"
     assert claim(store) is None
-    assert case_row(store, job.case_id).state == "failed"
+    assert case_row(store, job.case_id).state == "stopped"
     assert events(store, "job.cancelled") == {("job.cancelled", str(job.id)): 1}
 
 

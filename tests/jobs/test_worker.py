@@ -8,7 +8,7 @@ from sqlalchemy import update
 
 from dermaxai.cases import load_case
 from dermaxai.errors import NotSupported, StoreFull
-from dermaxai.jobs import keeping, patience, under_way
+from dermaxai.jobs import keeping, patience, queue, under_way
 from dermaxai.jobs.models import Models
 from dermaxai.jobs.queue import cancel_job, claim_next
 from dermaxai.jobs.worker import Worker
@@ -208,6 +208,88 @@ def test_a_worker_that_stops_gives_its_job_back(sqlite_store, worker, monkeypatc
     worker.run()
     left = job_of(sqlite_store, job)
     assert (left.state, left.attempts, left.claim) == ("waiting", 0, None)
+
+
+def while_heard(worker, monkeypatch, do):
+    """`do(job)` when the worker hears for the second time that Score-CAM has come further; looks are never
+    too early."""
+    calls = []
+    hear = under_way.UnderWay.hear
+
+    def listen(way, name, share):
+        if name == "score_cam" and share > 0:
+            calls.append(share)
+            if len(calls) == 2:
+                do(way.job)
+        hear(way, name, share)
+
+    monkeypatch.setattr(under_way, "TELL_SECONDS", 0.0)
+    monkeypatch.setattr(under_way.UnderWay, "hear", listen)
+
+
+def test_a_method_is_cancelled_in_the_middle_and_the_next_photo_is_as_ever(
+    sqlite_store, worker, model, monkeypatch, tmp_path
+):
+    def cancel(job):
+        with sqlite_store.write() as session:
+            cancel_job(session, job.id, actor="ann")
+
+    with monkeypatch.context() as patch:
+        while_heard(worker, patch, cancel)
+        job = post_photo(sqlite_store, methods=["score_cam", "evidence"])
+        work(worker)
+    ended = job_of(sqlite_store, job)
+    assert ended.state == "cancelled"
+    assert [stage["state"] for stage in ended.stages] == ["done", "done", "cancelled", "waiting"]
+    assert 0 < ended.stages[2]["share"] < 1
+    photo = draw_photo(120, 160, (60.0, 80.0))
+    job = post_photo(sqlite_store, photo=photo, methods=["score_cam", "evidence"])
+    work(worker)
+    model.explain(photo, ["score_cam", "evidence"]).save(tmp_path / "commanded")
+    for name in ("case.json", "maps.npz"):
+        asked, made = (home / name for home in (tmp_path / "commanded", sqlite_store.folder / job.case_id))
+        assert asked.read_bytes() == made.read_bytes(), name
+
+
+def test_a_worker_stops_in_the_middle_of_a_method(sqlite_store, worker, monkeypatch):
+    while_heard(worker, monkeypatch, lambda _job: worker.stop())
+    job = post_photo(sqlite_store, methods=["score_cam"])
+    worker.run()
+    left = job_of(sqlite_store, job)
+    assert (left.state, left.attempts, left.claim) == ("waiting", 0, None)
+    assert [stage["state"] for stage in left.stages] == ["done", "done", "running"]
+
+
+def test_a_stage_tells_how_far_it_is_and_never_less(sqlite_store, worker, monkeypatch):
+    told = []
+    tell = queue.tell
+
+    def keep(session, job_id, claim, stages, *, more=False):
+        told.append([dict(stage) for stage in stages])
+        return tell(session, job_id, claim, stages, more=more)
+
+    monkeypatch.setattr(queue, "tell", keep)
+    monkeypatch.setattr(under_way, "TELL_SECONDS", 0.0)
+    post_photo(sqlite_store, methods=["score_cam", "evidence"], measure=True)
+    work(worker)
+    for place, name in ((2, "score_cam"), (4, "measure")):
+        shares = [rows[place]["share"] for rows in told if rows[place]["state"] == "running"]
+        known = [share for share in shares if share is not None]
+        assert told[0][place]["name"] == name
+        assert known == sorted(known)
+        assert len(set(known)) > 3
+    assert all(row["share"] is None for row in told[-1] if row["state"] != "running")
+
+
+def test_progress_is_told_at_a_bearable_pace(sqlite_store, worker, monkeypatch):
+    """However many beats there are, the store is not asked between two looks."""
+    looks = []
+    tell = under_way.UnderWay.tell
+    monkeypatch.setattr(under_way, "TELL_SECONDS", 3600.0)
+    monkeypatch.setattr(under_way.UnderWay, "tell", lambda way, **more: looks.append(1) or tell(way, **more))
+    post_photo(sqlite_store, methods=["score_cam"])
+    work(worker)
+    assert len(looks) < 8
 
 
 def test_what_was_made_under_a_lost_claim_is_thrown_away(sqlite_store, worker, monkeypatch):

@@ -22,6 +22,7 @@ from dermaxai.measure.case_scores import (
 )
 from dermaxai.measure.maps.base import Protocol, Subject
 from dermaxai.measure.maps.deletion import Deletion, Insertion, curves_of, random_aucs
+from dermaxai.progress import heard_by
 from dermaxai.scores import map_names, scores_by_map
 from dermaxai.types import Target
 from tests.encoders.tiny import photo
@@ -104,6 +105,34 @@ def test_rounding_is_no_merit(metric, size):
     """Where nothing moves the score, what is left is rounding."""
     for error in (-1e-7, 0.0, 1e-7):
         assert judge(metric, [size * (1 + error)], np.full(40, size)).verdict == "no"
+
+
+class Enough(Exception):
+    """Raised by who listens."""
+
+
+@pytest.mark.parametrize("ask", [measure_case, check_case])
+def test_stopped_in_the_middle_the_next_answer_is_as_it_was(model, case, parts, ask):
+    def again():
+        found = ask(model._explained(case.caption), parts[1], case)
+        return repr(found if ask is check_case else found.scores)
+
+    told = []
+    with heard_by(lambda name, share: told.append((name, share))):
+        wanted = again()
+    shares = [share for _, share in told]
+    assert {name for name, _ in told} == {"measure" if ask is measure_case else "sanity"}
+    assert shares == sorted(shares)
+    assert (shares[0], shares[-1]) == (0.0, 1.0)
+    assert len(set(shares)) > 10
+
+    def stop(_name, share):
+        if share > 0.4:
+            raise Enough
+
+    with pytest.raises(Enough), heard_by(stop):
+        again()
+    assert again() == wanted
 
 
 def test_few_random_maps_prove_nothing():

@@ -20,6 +20,7 @@ from torch import Tensor
 from dermaxai.captioner.search import Hypothesis, head
 from dermaxai.captioner.templates import written_in
 from dermaxai.captioner.words import WORD, decode
+from dermaxai.progress import beat
 from dermaxai.types import Alternative, Caption, Encoded
 
 if TYPE_CHECKING:
@@ -171,6 +172,7 @@ class _Table:
         mask = None if self._mask is None else self._mask.expand(rows, -1)
         pieces = yield [], []
         while True:
+            beat()
             seen = torch.cat([seen, seen.new_ones(rows, 1)], 1)
             out = decoder(
                 input_ids=torch.tensor(pieces, device=seen.device)[:, None],

@@ -16,6 +16,7 @@ from jaxtyping import Float, Int
 from torch import Tensor
 
 from dermaxai.captioner.words import decode
+from dermaxai.progress import beat
 
 if TYPE_CHECKING:
     from transformers import PreTrainedTokenizerBase, T5ForConditionalGeneration
@@ -104,6 +105,7 @@ class _Steps:
 
     def next(self, token_ids: Int[Tensor, "rows new"]) -> Float[Tensor, "rows pieces"]:
         """Log-probabilities of the piece behind the last new one, float32."""
+        beat()
         out = self._model.decoder(
             input_ids=token_ids,
             encoder_hidden_states=self._start.memory,

@@ -18,6 +18,7 @@ from dermaxai.commands.checks import (
 )
 from dermaxai.commands.console import complain, give_notice, say, say_json, talk
 from dermaxai.commands.options import Asked, CaseStyle, Choice, Style, grouped
+from dermaxai.commands.watching import shown
 from dermaxai.errors import DermaXAIError, SettingError, UnknownName, UsageError
 
 if TYPE_CHECKING:
@@ -77,7 +78,8 @@ def explain(
         try:
             if model is None or photo in missing:
                 raise missing[photo]
-            case = model.explain(photo, methods, style.lang, queries, measure=wanted.measure)
+            with shown():
+                case = model.explain(photo, methods, style.lang, queries, measure=wanted.measure)
             folder = _keep_new(case, output, style.lang, file=str(photo))
         except DermaXAIError as error:
             codes.append(MISSING if photo in missing else error.exit_code)

@@ -17,6 +17,7 @@ from dermaxai.commands.explaining import (
     say_places,
 )
 from dermaxai.commands.options import CaseStyle, Choice, grouped
+from dermaxai.commands.watching import shown
 
 
 @grouped
@@ -34,7 +35,9 @@ def extend(
 
     methods = read_methods(method)
     before = read_case(case)
-    after = model_of(choice, before, case).extend(before, methods)
+    model = model_of(choice, before, case)
+    with shown():
+        after = model.extend(before, methods)
     answer = style.of(before)
     places = places_of(keep_case(after, case, answer.lang))
     if answer.as_json:

@@ -19,6 +19,7 @@ from dermaxai.commands.explaining import (
     say_places,
 )
 from dermaxai.commands.options import CaseStyle, Choice, grouped
+from dermaxai.commands.watching import shown
 from dermaxai.errors import UsageError
 from dermaxai.i18n import Catalogue, catalogue
 from dermaxai.scores import map_names
@@ -93,7 +94,8 @@ def measure(choice: Choice, style: CaseStyle, case: CaseArgument, way: Way) -> N
 
     before, metrics = read_case(case), way.metrics
     model = model_of(choice, before, case)
-    after = model.measure(before, metrics, way.protocol(model.settings.seed))
+    with shown():
+        after = model.measure(before, metrics, way.protocol(model.settings.seed))
     answer = style.of(before)
     places = places_of(keep_case(after, case, answer.lang))
     names = set(map_names(after.maps))
@@ -157,7 +159,7 @@ def sanity(
     skin, and must turn with the photo. The answers are kept in the case and shown in its report.
     """
     from dermaxai.commands.tables import show_doubts
-    from dermaxai.measure.case_scores import left_out, with_checks
+    from dermaxai.measure.case_scores import left_out
 
     before = read_case(case)
     names = _names(method, "A method has no name.", "Name some of the case, 'all', or none.")
@@ -168,8 +170,10 @@ def sanity(
         name, check = what.split(": ")
         talk(f"{texts.name('method', name)}: {texts.text(f'check.{check}')} ({done + 1} / {total})")
 
-    checks = model_of(choice, before, case).sanity(before, names, tell=tell)
-    after = with_checks(before, checks)
+    model = model_of(choice, before, case)
+    with shown():
+        checks = model.sanity(before, names, tell=tell)
+    after = model.keep_checks(before, checks, names)
     places = places_of(keep_case(after, case, answer.lang))
     if answer.as_json:
         say_json({"checks": [check_row(check) for check in checks]} | places)

@@ -279,12 +279,12 @@ def _start_worker(options: ServeOptions) -> Supervisor | None:
 
 
 def _stop_worker(worker: Supervisor) -> None:
-    """It ends after the stage at hand; whoever pressed Ctrl-C does not wait for long."""
+    """It stops in the middle of its job; whoever pressed Ctrl-C does not wait for long."""
     stopping = Thread(target=worker.stop, daemon=True)
     stopping.start()
     stopping.join(PATIENCE)
     if stopping.is_alive():
-        talk("The worker ends by itself after the step at hand.")
+        talk("The worker ends by itself in a moment.")
 
 
 def address_of(options: ServeOptions) -> str:

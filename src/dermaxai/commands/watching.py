@@ -1,13 +1,16 @@
-"""Progress of long work on stderr: an estimate from the first photo, then how far it is."""
+"""Progress of long work on stderr: an estimate from the first photo, then how far it is; a bar per method."""
 
 from __future__ import annotations
 
 import sys
 import time
+from collections.abc import Iterator
+from contextlib import contextmanager
 from types import TracebackType
 from typing import Any, final
 
 from dermaxai.commands.console import talk, talk_console
+from dermaxai.progress import heard_by
 
 QUIET = 30.0
 """Seconds between two lines where no terminal shows a bar."""
@@ -68,6 +71,27 @@ class Watch:
         if self._bar is not None:
             self._bar.stop()
             self._bar = None
+
+
+@contextmanager
+def shown() -> Iterator[None]:
+    """Whatever tells how far it is inside is a bar on a terminal, as long as it lasts; elsewhere nothing."""
+    if not sys.stderr.isatty():
+        yield
+        return
+    from rich.progress import BarColumn, Progress, TaskProgressColumn, TextColumn, TimeElapsedColumn
+
+    columns = (TextColumn("{task.description}"), BarColumn(), TaskProgressColumn(), TimeElapsedColumn())
+    with Progress(*columns, console=talk_console(), redirect_stdout=False, transient=True) as bar:
+        task = bar.add_task("", total=1.0, visible=False)
+
+        def hear(name: str, share: float) -> None:
+            if bar.tasks[task].description != name:
+                bar.reset(task, total=1.0, description=name, visible=True)
+            bar.update(task, completed=share)
+
+        with heard_by(hear):
+            yield
 
 
 def estimate(what: str, each: float, left: int) -> str:

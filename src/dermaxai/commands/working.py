@@ -28,8 +28,8 @@ def worker(
     """Describe and explain the photos that a server takes in, until it is stopped.
 
     Several workers may serve one folder and database; each job is done by one of them. One JSON object per
-    line on stdout says how the worker stands. Stopped (Ctrl-C), it finishes the stage at hand, and its job
-    waits for the next worker.
+    line on stdout says how the worker stands. Stopped (Ctrl-C), it stops in the middle of its
+    job, which waits for the next worker.
     """
     from dermaxai.jobs.process import log_to_stderr, make_worker
 

@@ -15,6 +15,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from dermaxai.encoders.base import Features, Pooling, Tail
+from dermaxai.progress import beat
 
 Step = Callable[[Tensor], Tensor]
 
@@ -145,12 +146,20 @@ def open_blocks(tower: Tower, tokens: Float[Tensor, "batch tokens width"], first
     return opened
 
 
+def run_blocks(
+    tower: Tower, tokens: Float[Tensor, "batch tokens width"], first: int = 0, last: int | None = None
+) -> Float[Tensor, "batch tokens width"]:
+    """`tokens` through the blocks from number `first` to the one before `last`; None: to the end."""
+    for block in tower.blocks[first:last]:
+        beat()
+        tokens = tower.run(block, tokens)
+    return tokens
+
+
 @torch.no_grad()
 def run_tower(tower: Tower, pixels: Float[Tensor, "batch 3 height width"]) -> Features:
     """One pass without a graph, through the library's own fused blocks."""
-    tokens = tower.embed(pixels)
-    for block in tower.blocks[:-1]:
-        tokens = tower.run(block, tokens)
+    tokens = run_blocks(tower, tower.embed(pixels), last=-1)
     result = tower.read_out(tower.run(tower.blocks[-1], tokens))
     return Features(patches=result.patches, pooled=unit_length(result.embedding), tail_input=tokens)
 

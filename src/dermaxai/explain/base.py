@@ -22,6 +22,7 @@ from dermaxai.errors import NotSupported, ShapeError, UsageError
 from dermaxai.explain.legible import check_legible
 from dermaxai.explain.shared import Shared
 from dermaxai.explain.support import SUPPORTED, DoubtfulMap, Support
+from dermaxai.progress import beat
 from dermaxai.registry import check_name
 from dermaxai.types import (
     Caption,
@@ -262,6 +263,7 @@ def embed_texts(encoder: AbstractEncoder, texts: Sequence[str]) -> Float[Tensor,
     found = {text: known[text] for text in texts if text in known}
     fresh = [text for text in dict.fromkeys(texts) if text not in found]
     for first in range(0, len(fresh), TEXTS_AT_ONCE):
+        beat()
         some = fresh[first : first + TEXTS_AT_ONCE]
         found.update(zip(some, encoder.encode_text(some), strict=True))
     if len(known) + len(fresh) > REMEMBERED:

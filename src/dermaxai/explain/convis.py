@@ -24,6 +24,7 @@ from dermaxai.explain.convis_windows import (
 )
 from dermaxai.explain.dense import Cells, Layout, patch_embeddings, see_cells
 from dermaxai.explain.shared import Passes, input_pixels
+from dermaxai.progress import steps
 from dermaxai.types import Encoded, Target
 
 if TYPE_CHECKING:
@@ -167,9 +168,10 @@ class ConVis(AbstractMethod):
 
         def make() -> Float[Tensor, "windows embed"]:
             canvas = with_margin(encoder, input_pixels(encoder, encoded), grid.margin, self.seed)
-            parts = zip(grid.corners(), grid.sizes, strict=True)
+            parts = list(zip(grid.corners(), grid.sizes, strict=True))
             crops = (cut for corners, size in parts for cut in cut_windows(canvas, corners, size, self.batch))
-            return see_windows(encoder, crops, self.dtype)
+            passes = sum(-(-len(corners) // self.batch) for corners, _ in parts)
+            return see_windows(encoder, steps(crops, passes), self.dtype)
 
         return model.shared.once(encoded, ("convis windows", grid, self.seed, self.dtype), make)
 

@@ -8,6 +8,8 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
+from dermaxai.progress import steps
+
 ROUNDS = 6
 """Half of them with large windows, half with small ones."""
 STEPS = 100
@@ -36,7 +38,7 @@ def random_windows(
     weights = torch.ones(texts, ROUNDS, canvas, canvas, dtype=torch.float64)
     draws = torch.rand(STEPS, ROUNDS, 1, generator=torch.Generator().manual_seed(seed), dtype=torch.float64)
     halves = {size: slice(at * ROUNDS // 2, (at + 1) * ROUNDS // 2) for at, size in enumerate(sizes)}
-    for draw in draws:
+    for draw in steps(draws):
         for size, half in halves.items():
             some = weights[:, half]
             corners = _drawn(some[..., : side + margin, : side + margin], draw[half])

@@ -13,6 +13,7 @@ from torch import Tensor
 
 from dermaxai.errors import UsageError
 from dermaxai.explain.legible import check_legible
+from dermaxai.progress import beat
 
 if TYPE_CHECKING:
     from dermaxai.concepts.tree import ConceptTree
@@ -58,6 +59,7 @@ class RankTable:
     def _ranks(self, images: Float[Tensor, "images embed"]) -> Iterator[Int[Tensor, "texts some"]]:
         step = max(1, LIKENESSES_AT_ONCE // len(self.embeddings))
         for start in range(0, len(images), step):
+            beat()
             # One product for all: a definition must not be more alike than itself by rounding.
             likeness = images[start : start + step].to(self.embeddings) @ self.embeddings.T
             known = likeness[:, : self.definitions]
@@ -107,5 +109,8 @@ def definition_embeddings(encoder: AbstractEncoder, tree: ConceptTree) -> Float[
 
 
 def _embed(encoder: AbstractEncoder, texts: Sequence[str]) -> Float[Tensor, "texts embed"]:
-    starts = range(0, len(texts), TEXTS_AT_ONCE)
-    return torch.cat([encoder.encode_text(texts[start : start + TEXTS_AT_ONCE]) for start in starts])
+    found = []
+    for start in range(0, len(texts), TEXTS_AT_ONCE):
+        beat()
+        found.append(encoder.encode_text(texts[start : start + TEXTS_AT_ONCE]))
+    return torch.cat(found)

@@ -14,6 +14,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from dermaxai.explain.shared import Passes, read_pixels
+from dermaxai.progress import beat
 
 if TYPE_CHECKING:
     from dermaxai.encoders.base import AbstractEncoder
@@ -92,6 +93,7 @@ def see_windows(
     side = encoder.card.image_size
     seen = []
     for batch in crops:
+        beat()
         # Bilinear weights sum to 1, so that enlarging before or after normalising is the same.
         large = functional.interpolate(batch, (side, side), mode="bilinear", align_corners=False)
         seen.append(read_pixels(encoder, large, dtype)[1])

@@ -25,6 +25,7 @@ from dermaxai.explain.blocks import (
     opened,
 )
 from dermaxai.explain.cam import scalar_names
+from dermaxai.progress import beat
 from dermaxai.types import Encoded, Target
 
 
@@ -127,6 +128,7 @@ def _of_stream(model: Explained, encoded: Encoded, directions: Float[Tensor, "ta
     gains = found[:, 0]
     attention, merged, biases = list[Tensor](), list[Tensor](), list[Tensor]()
     for index in range(len(tower.blocks)):
+        beat()
         of_block = _of_attention(model, encoded, index, gains)
         for terms, part in zip((attention, merged, biases), of_block, strict=True):
             terms.append(part)

@@ -10,8 +10,9 @@ import torch
 from jaxtyping import Float, Int
 from torch import Tensor
 
-from dermaxai.encoders.tail import unit_length
+from dermaxai.encoders.tail import run_blocks, unit_length
 from dermaxai.errors import SettingError
+from dermaxai.progress import steps
 
 if TYPE_CHECKING:
     from dermaxai.encoders.base import AbstractEncoder
@@ -86,14 +87,13 @@ def see_cells(
     sizes = members.sum(1)
     found: dict[int, Tensor] = {}
     # Cells of equal size go together, since the tower knows no mask.
-    for size in sorted(set(sizes.tolist())):
+    for size in steps(sorted(set(sizes.tolist()))):
         rows = (sizes == size).nonzero()[:, 0]
         patches = members[rows].nonzero()[:, 1].reshape(len(rows), size) + tower.first_patch
         prefix = torch.arange(tower.first_patch).expand(len(rows), -1)
         batch = tokens[torch.cat([prefix, patches], 1).to(tokens.device)]
-        for block in tower.blocks:
-            batch = tower.run(block, batch)
-        found.update(zip(rows.tolist(), unit_length(tower.read_out(batch).embedding), strict=True))
+        seen = tower.read_out(run_blocks(tower, batch)).embedding
+        found.update(zip(rows.tolist(), unit_length(seen), strict=True))
     return Cells(torch.stack([found[cell] for cell in range(len(members))]), places.to(tokens.device))
 
 

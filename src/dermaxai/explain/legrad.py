@@ -30,6 +30,7 @@ from dermaxai.explain.blocks import (
     start_name,
 )
 from dermaxai.explain.mixed_questions import answer_differences
+from dermaxai.progress import beat
 from dermaxai.types import Encoded, Target
 
 
@@ -95,6 +96,7 @@ def _of_blocks(
 ) -> Float[Tensor, "targets tokens"]:
     found = directions.new_zeros(len(directions), len(encoded.tail_input))
     for index in blocks:
+        beat()
         rest = finished(model, encoded, index)
         at_output = _at_output(model, rest.tokens.detach(), directions)
         (at_context,) = gradients_at(rest.tokens, [rest.context], at_output)

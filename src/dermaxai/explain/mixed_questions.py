@@ -9,6 +9,7 @@ import torch
 from torch import Tensor
 
 from dermaxai.explain.base import WORDS, Answer
+from dermaxai.progress import steps
 from dermaxai.types import Target
 
 
@@ -19,10 +20,11 @@ def answer_apart(
 ) -> Answer:
     """Questions to the decoder and questions to the two towers answered apart, and put back in order."""
     found: dict[int, tuple[Tensor, str, str]] = {}
-    for wanted, ask in ((True, of_words), (False, of_texts)):
-        places = [place for place, target in enumerate(targets) if (target.kind in WORDS) == wanted]
-        if not places:
-            continue
+    parts = (
+        (ask, [place for place, target in enumerate(targets) if (target.kind in WORDS) == wanted])
+        for wanted, ask in ((True, of_words), (False, of_texts))
+    )
+    for ask, places in steps([(ask, places) for ask, places in parts if places]):
         answer = ask([targets[place] for place in places])
         layers = [answer.layer] * len(places) if isinstance(answer.layer, str) else answer.layer
         found |= dict(zip(places, zip(answer.values, answer.scalars, layers, strict=True), strict=True))

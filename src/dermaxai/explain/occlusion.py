@@ -10,7 +10,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from dermaxai.encoders.tail import split_heads, unit_length
+from dermaxai.encoders.tail import run_blocks, split_heads, unit_length
 from dermaxai.errors import SettingError
 from dermaxai.explain.base import (
     SIMILARITY,
@@ -25,6 +25,7 @@ from dermaxai.explain.base import (
 from dermaxai.explain.shared import input_pixels
 from dermaxai.explain.word_gradients import ask
 from dermaxai.explain.word_occlusion import group_patches, losses, spread_evenly, token_scores, word_occlusion
+from dermaxai.progress import part, steps
 from dermaxai.types import Encoded, Target
 
 if TYPE_CHECKING:
@@ -91,10 +92,12 @@ class Occlusion(AbstractMethod):
     def _answer(self, model: Explained, encoded: Encoded, targets: Sequence[Target]) -> Answer:
         groups = group_patches(encoded.grid, self.cells)
         rows: dict[Target, Tensor] = {}
-        for kinds, find in ((WORDS, self._words), (SIMILARITY, self._similarities)):
-            asked = [target for target in targets if target.kind in kinds]
-            if asked:
-                rows.update(zip(asked, find(model, encoded, asked, groups).cpu(), strict=True))
+        parts = (
+            (find, [target for target in targets if target.kind in kinds])
+            for kinds, find in ((WORDS, self._words), (SIMILARITY, self._similarities))
+        )
+        for find, asked in steps([(find, asked) for find, asked in parts if asked]):
+            rows.update(zip(asked, find(model, encoded, asked, groups).cpu(), strict=True))
         scalars = [
             f"{f'{target.kind} log-probability' if target.kind in WORDS else 'cosine'}"
             f"{' difference' if target.against else ''}"
@@ -110,8 +113,10 @@ class Occlusion(AbstractMethod):
         questions = ask(captioner, caption, targets)
         if self.where == "last block":
             return word_occlusion(captioner, questions, caption.language, encoded.patches, groups)
-        readings = self._remains(model, encoded, groups).readings
-        scores = token_scores(captioner, questions, caption.language, readings)
+        with part(0.0, 0.5):
+            readings = self._remains(model, encoded, groups).readings
+        with part(0.5, 1.0):
+            scores = token_scores(captioner, questions, caption.language, readings)
         return spread_evenly(losses(questions, scores), groups)
 
     def _similarities(
@@ -196,20 +201,25 @@ def _passes(
     """What remains of `tokens` that enter block `first_block`, without each group of patches."""
     tower, kept = encoder.tower, _kept(groups, encoder.tower.first_patch)
     order, embeddings, readings = list[Tensor](), list[Tensor](), [torch.empty(0, 0, 0)]
-    # Rows of equal length go together, since the tower knows no mask.
-    for size in sorted(set(kept.sum(1).tolist())):
-        rows = (kept.sum(1) == size).nonzero()[:, 0]
-        for some in torch.split(rows, max(1, AT_ONCE // (4 * size * tower.width))):
-            places = kept[some].nonzero()[:, 1].reshape(len(some), size)
-            batch = tokens[0, places.to(tokens.device)]
-            for block in tower.blocks[first_block:]:
-                batch = tower.run(block, batch)
-            result = tower.read_out(batch)
-            order.append(some)
-            embeddings.append(unit_length(result.embedding))
-            if captioner is not None:
-                with without_dropout(captioner):
-                    readings.append(captioner.read(result.patches))
+    for some in steps(_batches(kept, tower.width)):
+        places = kept[some].nonzero()[:, 1].reshape(len(some), -1)
+        batch = tokens[0, places.to(tokens.device)]
+        result = tower.read_out(run_blocks(tower, batch, first_block))
+        order.append(some)
+        embeddings.append(unit_length(result.embedding))
+        if captioner is not None:
+            with without_dropout(captioner):
+                readings.append(captioner.read(result.patches))
     back = torch.cat(order).argsort().to(tokens.device)
     read = torch.cat(readings[1:])[back.to(readings[1].device)] if captioner is not None else readings[0]
     return Remains(torch.cat(embeddings)[back], read)
+
+
+def _batches(kept: Bool[Tensor, "groups tokens"], width: int) -> list[Int[Tensor, "some"]]:
+    """Rows that pass together: of equal length, since the tower knows no mask."""
+    counts = kept.sum(1)
+    return [
+        some
+        for size in sorted(set(counts.tolist()))
+        for some in torch.split((counts == size).nonzero()[:, 0], max(1, AT_ONCE // (4 * size * width)))
+    ]

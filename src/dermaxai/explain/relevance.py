@@ -39,6 +39,7 @@ from dermaxai.explain.mixed_questions import answer_apart, answer_differences
 from dermaxai.explain.text_side import text_relevance
 from dermaxai.explain.word_gradients import ask
 from dermaxai.explain.word_relevance import RELEVANCE_LAYER, word_relevance
+from dermaxai.progress import beat
 from dermaxai.types import Encoded, Target
 
 
@@ -126,6 +127,7 @@ def _relevance(
     # stream around its attention: its row is gain.
     gained = rows if tower.pooling == "map" else torch.zeros_like(rows)
     for index in reversed(blocks):
+        beat()
         rest = finished(model, encoded, index, whole=tower.pooling != "class" or index != blocks[-1])
         block = rest.begun
         found = gradients_at(rest.tokens, [rest.context, block.entering], gradient[:, None])

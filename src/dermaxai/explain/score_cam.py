@@ -36,6 +36,7 @@ from dermaxai.explain.shared import AT_ONCE, Passes, input_pixels, read_pixels
 from dermaxai.explain.support import SUPPORTED, Support
 from dermaxai.explain.word_gradients import Questions, ask, word_layer
 from dermaxai.explain.word_occlusion import token_scores
+from dermaxai.progress import steps
 from dermaxai.types import Encoded, Target
 
 if TYPE_CHECKING:
@@ -148,7 +149,7 @@ class ScoreCam(AbstractMethod):
         width = activations.shape[1]
         used = torch.arange(width) if chosen is None else chosen.any(0).nonzero()[:, 0]
         scores = torch.full((len(targets), width), -torch.inf, device=pixels.device)
-        for some in torch.split(used.to(pixels.device), self.batch):
+        for some in steps(torch.split(used.to(pixels.device), self.batch)):
             masks = channel_masks(activations[:, some], encoded.grid, pixels.shape[-2:])
             masked = pixels * masks[:, None].to(pixels.dtype)
             patches, pooled = read_pixels(model.encoder, masked, self.dtype)

@@ -10,8 +10,9 @@ import torch
 from jaxtyping import Float
 from torch import Tensor
 
-from dermaxai.encoders.tail import unit_length
+from dermaxai.encoders.tail import run_blocks, unit_length
 from dermaxai.errors import NotSupported
+from dermaxai.progress import beat
 
 if TYPE_CHECKING:
     from dermaxai.encoders.base import AbstractEncoder
@@ -71,6 +72,7 @@ def _block_inputs(encoder: AbstractEncoder, encoded: Encoded) -> list[Tensor]:
     tower = encoder.tower
     entering = [tower.embed(input_pixels(encoder, encoded))]
     for block in tower.blocks[:-1]:
+        beat()
         entering.append(tower.run(block, entering[-1]))
     return entering
 
@@ -85,9 +87,7 @@ def read_pixels(
     """
     tower = encoder.tower
     with torch.autocast(pixels.device.type, torch.bfloat16, enabled=dtype == "bfloat16"):
-        tokens = tower.embed(pixels)
-        for block in tower.blocks:
-            tokens = tower.run(block, tokens)
+        tokens = run_blocks(tower, tower.embed(pixels))
     with torch.autocast(pixels.device.type, enabled=False):
         result = tower.read_out(tokens.to(encoder.dtype))
     return result.patches, unit_length(result.embedding)

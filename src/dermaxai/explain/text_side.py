@@ -31,6 +31,7 @@ from dermaxai.errors import NotSupported, SettingError, UsageError
 from dermaxai.explain.base import SIMILARITY, TextAnswer
 from dermaxai.explain.legible import check_legible
 from dermaxai.explain.pooling import Weighting
+from dermaxai.progress import beat
 from dermaxai.types import TextShare
 
 if TYPE_CHECKING:
@@ -201,6 +202,7 @@ def _answer(
     _check(model.encoder, targets)
     shares: list[tuple[TextShare, ...]] = []
     for turn in _turns(model.encoder, targets):
+        beat()
         prompts = read_prompts(model.encoder, turn)
         found = values(tower, prompts).detach().cpu().double()
         counted: list[list[list[float]]] = [[] for _ in turn]

@@ -14,6 +14,7 @@ from dermaxai.explain.bridge_attention import Attention, trace
 from dermaxai.explain.pooling import Weighting
 from dermaxai.explain.shared import AT_ONCE
 from dermaxai.explain.word_gradients import ask
+from dermaxai.progress import beat
 from dermaxai.types import Encoded, Target
 
 ECLIP_LAYER = "Q-Former cross-attention"
@@ -37,6 +38,7 @@ def word_eclip(
     at_once = max(1, AT_ONCE // sum(one.context.numel() for one in layers))
     found = []
     for some in torch.split(questions.weights, at_once):
+        beat()
         gradients = traced.gradients(some, layers)
         shares = [
             eclip_shares(layer, gradient[:, 0], weighting)

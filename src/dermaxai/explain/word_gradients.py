@@ -16,6 +16,7 @@ from dermaxai.explain.articles import decided_tokens, first_of, with_article
 from dermaxai.explain.base import Explained, speaker, watching, without_dropout
 from dermaxai.explain.pooling import TargetLayer
 from dermaxai.explain.shared import AT_ONCE
+from dermaxai.progress import beat
 from dermaxai.types import Caption, Encoded, Target
 
 if TYPE_CHECKING:
@@ -184,6 +185,7 @@ def word_gradients(
     prefix = at_hidden.shape[1] - texts.shape[1]
     at_once = max(1, AT_ONCE // leaf.numel())
     for first in range(0, len(questions.weights), at_once):
+        beat()
         weights = questions.weights[first : first + at_once]
         spread = torch.nn.functional.pad(weights.repeat(1, len(leaf), 1), (prefix, 0)).to(at_hidden)
         (gradients,) = torch.autograd.grad(

@@ -15,6 +15,7 @@ from dermaxai.explain.agreement import compare_maps
 from dermaxai.explain.base import Explained, speaker, without_dropout
 from dermaxai.explain.shared import AT_ONCE
 from dermaxai.explain.word_gradients import Questions, Scalar, ask
+from dermaxai.progress import steps
 from dermaxai.types import Encoded, HeatMap
 
 if TYPE_CHECKING:
@@ -69,7 +70,7 @@ def word_occlusion(
     kept[1:] = groups != torch.arange(len(kept) - 1)[:, None]
     scores = []
     with torch.no_grad(), without_dropout(captioner):
-        for some in torch.split(kept.to(captioner.device), max(1, AT_ONCE // (4 * patches.numel()))):
+        for some in steps(torch.split(kept.to(captioner.device), max(1, AT_ONCE // (4 * patches.numel())))):
             # The Q-Former must get every photo it is asked about: one for many masks is read wrongly.
             queries = captioner.read(patches.expand(len(some), -1, -1), some)
             scores.append(token_scores(captioner, questions, language, queries, scalar))
@@ -95,7 +96,7 @@ def token_scores(
     texts = questions.token_ids
     scores = []
     at_once = max(1, AT_ONCE // (texts.numel() * captioner.t5.config.vocab_size))
-    for some in torch.split(queries, at_once):
+    for some in steps(torch.split(queries, at_once)):
         repeated = texts.repeat(len(some), 1)
         with without_dropout(captioner):
             logits = captioner.logits_of(some, repeated, language).float()

@@ -11,6 +11,7 @@ from torch import Tensor
 from dermaxai.errors import SettingError
 from dermaxai.explain.bridge_attention import Attention, Trace, trace
 from dermaxai.explain.word_gradients import Questions, Scalar
+from dermaxai.progress import beat
 
 if TYPE_CHECKING:
     from dermaxai.captioner.model import Captioner
@@ -51,6 +52,7 @@ def word_relevance(
     at_once = max(1, AT_ONCE // sum(_size(one) for one in wanted))
     # A word without tokens of its own, an article, asks nothing.
     for some in torch.split(pairs, at_once) if len(pairs) else ():
+        beat()
         asked, said = some.unbind(1)
         signs = questions.weights[asked, said]
         found.index_add_(0, asked, _relevance(traced, wanted, said, signs))

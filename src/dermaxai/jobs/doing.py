@@ -7,7 +7,9 @@ from typing import TYPE_CHECKING
 
 from dermaxai.errors import Conflict
 from dermaxai.jobs.models import Models
+from dermaxai.jobs.queue import PHOTO
 from dermaxai.jobs.under_way import UnderWay
+from dermaxai.progress import heard_by
 from dermaxai.store.cases import find_case
 from dermaxai.store.tables import CaseRow, JobKind
 
@@ -24,9 +26,8 @@ def do_job(way: UnderWay, models: Models) -> Case:
 
     Raises: Interrupted; DermaXAIError for what cannot be done.
     """
-    if way.job.kind == "explain":
-        return _explain(way, models)
-    return _ask_again(way, models)
+    with heard_by(way.hear):
+        return _explain(way, models) if way.job.kind == PHOTO else _ask_again(way, models)
 
 
 def _explain(way: UnderWay, models: Models) -> Case:
@@ -144,11 +145,10 @@ def _measure(way: UnderWay, model: Model, case: Case) -> Case:
 
 
 def _check(way: UnderWay, model: Model, case: Case) -> Case:
-    from dermaxai.measure.case_scores import with_checks
-
-    checks = model.sanity(case, way.job.request.get("methods") or (), tell=_counting(way, "sanity"))
+    methods = way.job.request.get("methods") or ()
+    checks = model.sanity(case, methods, tell=_counting(way, "sanity"))
     way.stages.note("sanity", "")
-    return with_checks(case, checks)
+    return model.keep_checks(case, checks, methods)
 
 
 ANSWERS: Mapping[JobKind | str, Callable[[UnderWay, Model, Case], Case]] = {

@@ -25,7 +25,7 @@ from dermaxai.jobs.worker import Worker
 from dermaxai.store.opening import open_store
 
 GRACE_SECONDS = 8.0
-"""How long a worker whose server stops may go on with the stage at hand."""
+"""How long a worker whose server stops may take to let go of the job at hand."""
 
 
 def make_worker(options: WorkerOptions, announce: Callable[[State], None], stopping: Event) -> Worker | None:
@@ -90,7 +90,7 @@ class Child:
         self._leave()
 
     def _leave(self) -> None:
-        """End after the stage at hand; where that takes too long, give the job back and end all the same."""
+        """Stop the job at hand; where that takes too long, give it back and end all the same."""
         self._stopping.set()
         if self._worker is not None:
             self._worker.wake()

@@ -21,6 +21,7 @@ from sqlalchemy import exists, func, select, update
 from dermaxai.errors import Conflict, DermaXAIError, NotFound, QueueFull
 from dermaxai.jobs.lease import ATTEMPTS, is_lost
 from dermaxai.jobs.order import Turn, line_up
+from dermaxai.messages import said, with_said
 from dermaxai.store.audit import append
 from dermaxai.store.cases import find_case
 from dermaxai.store.tables import CaseRow, Job, JobKind, JobState, now
@@ -128,7 +129,7 @@ def list_jobs(session: Session, state: JobState | str = "", limit: int = LISTED)
 
 
 def cancel_job(session: Session, job_id: int, *, actor: str) -> Job:
-    """End a job that waits; ask the worker of one that runs to stop before its next stage.
+    """End a job that waits; ask the worker of one that runs to stop in the middle of it.
 
     A job that is cancelled already stays so. Raises: NotFound; Conflict for one that is done or failed.
     """
@@ -233,11 +234,11 @@ def job_view(job: Job, ahead: int = 0) -> dict[str, Any]:
         "case": job.case_id,
         "kind": job.kind,
         "state": job.state,
-        "stages": [dict(stage) for stage in job.stages],
+        "stages": [{**stage, "said": said(note=stage.get("note", ""))} for stage in job.stages],
         "content": job.content,
         "ahead": ahead if job.state == "waiting" else 0,
         "cancel": job.cancel,
-        "error": job.error,
+        "error": with_said(job.error),
         **{name: moment.isoformat() if moment else None for name, moment in moments.items()},
     }
 
@@ -329,11 +330,11 @@ def _changed(session: Session, change: Update) -> bool:
 
 
 def _end(session: Session, job: Job, state: JobState, error: dict[str, Any] | None = None) -> None:
-    """The one place where a job ends; a photo that was not described leaves its case failed."""
+    """The one place where a job ends; a photo that was not described leaves its case failed or stopped."""
     job.state, job.error, job.finished = state, error, now()
     job.claim = job.heartbeat = None
     job.stages = [{**stage, "state": state} if stage["state"] == "running" else stage for stage in job.stages]
     session.flush()
     if job.kind == PHOTO and state != "done":
         row = find_case(session, job.case_id)
-        row.state, row.changed = "failed", now()
+        row.state, row.changed = "stopped" if state == "cancelled" else "failed", now()

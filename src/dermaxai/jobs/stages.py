@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import time
 from collections.abc import Iterable
 from typing import Any, Literal, final
@@ -19,7 +20,7 @@ class Stages:
 
     def begin(self, name: str) -> None:
         """`name` is under way; one that nobody planned is added."""
-        self._rows.setdefault(name, _row(name))["state"] = "running"
+        self._rows.setdefault(name, _row(name)).update(state="running", share=None)
         self._begun = time.monotonic()
 
     def begin_next(self) -> None:
@@ -31,23 +32,33 @@ class Stages:
     def end(self, name: str, state: StageState = "done", note: str = "") -> None:
         """`name` has ended; its seconds are counted from the latest beginning."""
         row = self._rows.setdefault(name, _row(name))
-        row |= {"state": state, "seconds": round(time.monotonic() - self._begun, 3), "note": note}
+        seconds = round(time.monotonic() - self._begun, 3)
+        row |= {"state": state, "share": None, "seconds": seconds, "note": note}
         self._begun = time.monotonic()
 
     def note(self, name: str, text: str) -> None:
         """What to know about a stage."""
         self._rows[name]["note"] = text
 
+    def reach(self, share: float) -> None:
+        """How much of what is under way is done, 0 to 1; rounded down to a hundredth."""
+        for row in self._rows.values():
+            if row["state"] == "running":
+                row["share"] = math.floor(100 * share) / 100
+
     def skip_rest(self, note: str) -> None:
         """Whatever is left has nothing to do."""
         for row in self._rows.values():
             if row["state"] in ("waiting", "running"):
-                row |= {"state": "skipped", "note": note}
+                row |= {"state": "skipped", "share": None, "note": note}
 
     def rows(self) -> list[dict[str, Any]]:
-        """As the table keeps them: name, state, seconds (None where it has not ended), note."""
+        """As the table keeps them: name, state, share, seconds (None where it has not ended), note.
+
+        `share` is None but for a stage under way that tells how far it is.
+        """
         return [dict(row) for row in self._rows.values()]
 
 
 def _row(name: str) -> dict[str, Any]:
-    return {"name": name, "state": "waiting", "seconds": None, "note": ""}
+    return {"name": name, "state": "waiting", "share": None, "seconds": None, "note": ""}

@@ -65,7 +65,7 @@ class Supervisor:
         return child.pid if child is not None and child.poll() is None else None
 
     def stop(self) -> None:
-        """Let the worker finish the stage at hand and give its job back; returns when it is gone."""
+        """Let the worker stop and give its job back; returns when it is gone."""
         self._stopping.set()
         child = self._child
         if child is not None:

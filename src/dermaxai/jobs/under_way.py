@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import time
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from threading import Event, Thread
@@ -27,6 +28,9 @@ if TYPE_CHECKING:
 
 log = logging.getLogger(__name__)
 
+TELL_SECONDS = 0.4
+"""Between two looks at the store in the middle of a stage: how soon a cancelled job can end."""
+
 
 class Interrupted(Exception):
     """The job at hand goes no further: it is another's by now, it was cancelled, or the worker stops."""
@@ -48,6 +52,7 @@ class UnderWay:
         self.is_stopping = is_stopping
         self.stages = Stages(())
         self._heard = Heard(held=True)
+        self._told = time.monotonic()
         self._over = Event()
         self._heart = Thread(target=self._beat, name=f"beat-{job.id}", daemon=True)
 
@@ -91,6 +96,17 @@ class UnderWay:
         if self.is_stopping():
             raise Interrupted("stopping")
 
+    def hear(self, name: str, share: float) -> None:
+        """How much of the stage at hand is done, 0 to 1; told every `TELL_SECONDS`, whatever the pace.
+
+        Heard in the middle of a method, so that none has to end before its job does. Raises: Interrupted.
+        """
+        if self.is_stopping():
+            raise Interrupted("stopping")
+        self.stages.reach(share)
+        if time.monotonic() - self._told >= TELL_SECONDS:
+            self.tell()
+
     def last_call(self) -> None:
         """The last moment to cancel; a worker that stops still brings this job to its end.
 
@@ -100,6 +116,7 @@ class UnderWay:
         self._check_hold()
 
     def _give_sign(self, *, more: bool = False) -> None:
+        self._told = time.monotonic()
         try:
             with self.store.write() as session:
                 self._heard = queue.tell(session, self.job.id, self.claim, self.stages.rows(), more=more)

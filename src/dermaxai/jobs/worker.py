@@ -37,7 +37,7 @@ TIDY_SECONDS = 600.0
 
 @final
 class Worker:
-    """Empties the queue of one store; `run` returns when `stop` was called and the stage at hand is over."""
+    """Empties the queue of one store; `run` returns soon after `stop` was called."""
 
     def __init__(self, store: Store, models: Models, stopping: Event | None = None) -> None:
         self.store = store
@@ -54,7 +54,7 @@ class Worker:
         self._woken.set()
 
     def stop(self) -> None:
-        """Stop after the stage at hand; its job waits again."""
+        """Stop in the middle of the job at hand, which waits again."""
         self._stopping.set()
         self._woken.set()
 

@@ -19,6 +19,7 @@ from dermaxai.measure.maps.base import AbstractMapMetric, Protocol, Subject
 from dermaxai.measure.maps.checked import fits
 from dermaxai.measure.maps.deletion import Curves, curves_of, random_aucs
 from dermaxai.measure.sanity import Check, Tell, check_maps
+from dermaxai.progress import part, stage, steps
 from dermaxai.scores import JUDGED, map_names, replace_scores
 from dermaxai.types import Case, Encoded, HeatMap, Score, Verdict
 
@@ -70,7 +71,8 @@ def measure_case(
     maps = {name: heat for name, heat in pairs if heat.method != SPREAD}
     subject = Subject(model, encoded, case.image, protocol, makers_of(case.maps))
     gathered = _Gathered(subject, maps, tell or _silent)
-    gathered.add(metrics)
+    with stage("measure"):
+        gathered.add(metrics)
     return CaseScores(
         tuple(gathered.scores), tuple(gathered.notes), gathered.curves, options_of(metrics, protocol)
     )
@@ -98,17 +100,22 @@ class _Gathered:
     def add(self, metrics: Sequence[str]) -> None:
         """Measure all maps; one by one where that fails, so that the map at fault is found."""
         judged = [name for name in JUDGED if name in metrics]
-        if judged:
-            found = self._each(" and ".join(_title(name) for name in judged), self._judge)
-            for name, pair in found.items():
-                self.curves[name] = pair[1]
-                for metric in judged:
-                    self._keep(pair[0][metric], name)
-        for metric in metrics:
-            if metric not in JUDGED:
-                kind: type[AbstractMapMetric] = MAP_METRICS.load(metric)
-                for name, value in self._each(_title(metric), partial(kind().measure, self.subject)).items():
-                    self._keep(Score(metric, value, value, value, 1, name), name)
+        others = [name for name in metrics if name not in JUDGED]
+        # What is judged is judged together, in one step.
+        for metric in steps([*judged[:1], *others]):
+            if metric in judged:
+                self._add_judged(judged)
+                continue
+            kind: type[AbstractMapMetric] = MAP_METRICS.load(metric)
+            for name, value in self._each(_title(metric), partial(kind().measure, self.subject)).items():
+                self._keep(Score(metric, value, value, value, 1, name), name)
+
+    def _add_judged(self, judged: Sequence[str]) -> None:
+        found = self._each(" and ".join(_title(name) for name in judged), self._judge)
+        for name, pair in found.items():
+            self.curves[name] = pair[1]
+            for metric in judged:
+                self._keep(pair[0][metric], name)
 
     def _keep(self, score: Score, name: str) -> None:
         if np.isnan(score.value):
@@ -122,7 +129,7 @@ class _Gathered:
         except NotSupported:
             found: dict[str, Found] = {}
         why: dict[str, list[str]] = {}
-        for name, heat in self.maps.items():
+        for name, heat in steps(self.maps.items()):
             try:
                 found[name] = measure([heat])[0]
             except NotSupported as error:
@@ -135,20 +142,26 @@ class _Gathered:
     def _judge(self, maps: list[HeatMap]) -> list[tuple[dict[str, Score], Curves]]:
         """Deletion and insertion of each map beside random maps of its question."""
         targets = list(dict.fromkeys(heat.target for heat in maps))
-        random = dict(zip(JUDGED, random_aucs(self.subject, targets), strict=True))
-        seeds = [self.subject.protocol.seed + more for more in range(TIE_SEEDS)]
+        with part(0.0, 0.5):
+            random = dict(zip(JUDGED, random_aucs(self.subject, targets), strict=True))
+        with part(0.5, 1.0):
+            drawn = [self._in_every_order(*numbered, len(maps)) for numbered in enumerate(steps(maps))]
         found: list[tuple[dict[str, Score], Curves]] = []
-        for number, heat in enumerate(maps):
-            self.tell(heat.method, number, len(maps))
-            own = curves_of(self.subject, [heat])[0]
-            every = [own, *(self._reordered(heat, seed) for seed in seeds[1:])] if has_ties(heat) else [own]
+        for heat, every in zip(maps, drawn, strict=True):
             place = targets.index(heat.target)
             scores = {
                 name: judge(name, [getattr(one, f"{name}_auc") for one in every], random[name][place])
                 for name in JUDGED
             }
-            found.append((scores, own))
+            found.append((scores, every[0]))
         return found
+
+    def _in_every_order(self, number: int, heat: HeatMap, total: int) -> list[Curves]:
+        """The curves of one map; more of them where patches are equal."""
+        self.tell(heat.method, number, total)
+        own = curves_of(self.subject, [heat])[0]
+        seeds = [self.subject.protocol.seed + more for more in range(1, TIE_SEEDS)]
+        return [own, *(self._reordered(heat, seed) for seed in steps(seeds))] if has_ties(heat) else [own]
 
     def _reordered(self, heat: HeatMap, seed: int) -> Curves:
         """The curves where the patches that are equal are taken in another order."""
@@ -232,7 +245,8 @@ def check_case(
         and fits(subject, heat)
         and (not methods or {ALL, heat.method, f"{heat.method}:{heat.variant}"} & set(methods))
     ]
-    return check_maps(subject, asked, tell)
+    with stage("sanity"):
+        return check_maps(subject, asked, tell)
 
 
 def left_out(case: Case, methods: Sequence[str] = ()) -> list[str]:

@@ -16,6 +16,7 @@ from torch import Tensor, nn
 
 from dermaxai.explain.base import Explained
 from dermaxai.explain.shared import Shared, input_pixels
+from dermaxai.progress import beat
 from dermaxai.types import Encoded
 
 if TYPE_CHECKING:
@@ -50,6 +51,7 @@ def with_random_blocks(
     kept = 0 if count is None else max(0, len(own) - count)
     drawn = [copy.deepcopy(block) for block in own[kept:]]
     for block in reversed(drawn):
+        beat()
         draw_again(block, generator)
     changed = copy.copy(encoder)
     # Towers are functions of a block, so that other blocks can stand in the place of the module's own.

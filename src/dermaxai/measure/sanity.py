@@ -18,6 +18,7 @@ from dermaxai.measure.maps.again import Values, ask_again, rank_correlation
 from dermaxai.measure.maps.base import Subject
 from dermaxai.measure.maps.randomisation import DRAWS, TextRandomisation
 from dermaxai.measure.randomising import encode_again, encode_pixels, with_random_weights
+from dermaxai.progress import steps
 from dermaxai.types import Encoded, HeatMap, Score, Verdict
 
 Outcome = Literal["passed", "failed", "undecided"]
@@ -136,9 +137,9 @@ def check_maps(subject: Subject, maps: Sequence[HeatMap], tell: Tell | None = No
     }
     found: list[Check] = []
     names = _names(maps)
-    for (method, variant), name in names.items():
+    for (method, variant), name in steps(names.items()):
         own = [heat for heat in maps if (heat.method, heat.variant) == (method, variant)]
-        for check, look in looks.items():
+        for check, look in steps(looks.items()):
             if tell:
                 tell(f"{name}: {check}", len(found), len(names) * len(looks))
             try:
@@ -199,7 +200,7 @@ def left_of_random_weights(subject: Subject, maps: Sequence[HeatMap]) -> list[fl
     expected where nothing is left. `_as_correlation` takes the root of the mean over maps.
     """
     rows = []
-    for draw in range(DRAWS):
+    for draw in steps(range(DRAWS)):
         model = with_random_weights(subject.model, subject.protocol.seed + draw)
         found = ask_again(subject, maps, encode_again(model.encoder, subject.encoded), model)
         own = [heat.values.astype(np.float64) for heat in maps]

@@ -1,7 +1,8 @@
-// Jobs as they happen: one step per line, with its seconds; how many are ahead; stop.
+// Jobs as they happen: one step per line, with its share and its seconds; how many are ahead; stop.
 
 import { follow, hasEnded, remove } from "./api.js";
-import { announce, button, duration, faultCard, has, make, name, say, served, t } from "./states.js";
+import { announce, button, duration, faultCard, has, make, name, quote, say, served, t } from "./states.js";
+import { percent } from "./telling.js";
 
 const SIGNS = { waiting: "○", running: "◐", done: "●", failed: "✕", skipped: "–", cancelled: "–" };
 
@@ -23,16 +24,34 @@ export function jobSentence(job) {
 export function jobShare(job) {
   if (job.state === "done") return 1;
   const steps = job.stages.filter((stage) => stage.state !== "skipped");
-  const worth = (stage) => ({ done: 1, failed: 1, running: 0.4 })[stage.state] ?? 0;
+  const worth = (stage) => ({ done: 1, failed: 1, running: stage.share ?? 0.4 })[stage.state] ?? 0;
   return steps.length ? steps.reduce((sum, stage) => sum + worth(stage), 0) / steps.length : 0;
 }
 
-/** A thin bar that a screen reader can read. */
-export function bar(share, key = "job.share") {
-  const inner = make("i");
-  inner.style.width = `${Math.round(100 * share)}%`;
-  return make("div", { class: "meter", role: "progressbar", "aria-valuemin": 0, "aria-valuemax": 100, "aria-valuenow": Math.round(100 * share), label: key }, inner);
+/** A thin bar that a screen reader can read, called by a string's key, or plainly by `called`. */
+export function bar(share, key = "job.share", called = null) {
+  const named = called === null ? { label: key } : { "aria-label": called };
+  return fill(make("div", { class: "meter", role: "progressbar", "aria-valuemin": 0, "aria-valuemax": 100, ...named }, make("i")), share);
 }
+
+/** Move a bar to a share, 0 to 1. */
+function fill(meter, share) {
+  const reached = Math.round(100 * share);
+  meter.setAttribute("aria-valuenow", reached);
+  meter.firstElementChild.style.width = `${reached}%`;
+  return meter;
+}
+
+/** The bar of the step at hand, once it tells how far it is. */
+function stepBar({ name: step, state, share }) {
+  if (state !== "running" || !(share > 0)) return null;
+  const meter = bar(share, "", stepName(step));
+  meter.dataset.step = "";
+  return meter;
+}
+
+/** What of a job is drawn anew when it changes; shares move what is there, so that nobody loses the focus. */
+const shape = ({ state, cancel, ahead, error, stages }) => JSON.stringify([state, cancel, ahead, error, stages.map(({ share, ...rest }) => [share > 0, rest]), served.worker]);
 
 /** The panel of one job; `heard(job)` is told of every change, `ended(job)` of the end. */
 export class JobPanel {
@@ -60,18 +79,34 @@ export class JobPanel {
   /** Only the seconds of the step at hand; the rest waits for news. */
   tick() {
     const home = this.home.querySelector("[data-running]");
-    if (home) home.textContent = duration((performance.now() - this.began) / 1000);
+    if (!home) return;
+    const { share } = this.job.stages.find((stage) => stage.state === "running") ?? {};
+    const seconds = duration((performance.now() - this.began) / 1000);
+    home.textContent = share > 0 ? `${percent(share)} · ${seconds}` : seconds;
   }
 
   draw() {
+    const now = shape(this.job);
+    if (now !== this.shape) this.build();
+    this.shape = now;
+    fill(this.home.querySelector("[data-whole]"), jobShare(this.job));
+    const step = this.home.querySelector("[data-step]");
+    if (step) fill(step, this.job.stages.find((stage) => stage.state === "running").share);
+    this.tick();
+  }
+
+  build() {
     const { job } = this;
+    const focused = this.home.querySelector("[data-stop]")?.matches(":focus");
     const told = say(make("p", { class: "job-now" }), ...jobSentence(job));
-    const cancel = hasEnded(job) ? null : button("job.cancel", () => this.cancel(), "quiet");
+    const cancel = hasEnded(job) ? null : button("job.cancel", () => this.cancel(), "quiet", { "data-stop": true });
     const steps = make("ol", { class: "steps" }, ...job.stages.map((stage) => this.step(stage)));
-    const parts = [make("div", { class: "job-head" }, told, cancel), bar(jobShare(job)), this.small ? null : steps];
+    const whole = bar(jobShare(job));
+    whole.dataset.whole = "";
+    const parts = [make("div", { class: "job-head" }, told, cancel), whole, this.small ? null : steps];
     if (job.error) parts.push(faultCard(job.error));
     this.home.replaceChildren(make("div", { class: `job ${job.state}`, "data-job": job.id }, ...parts.filter(Boolean)));
-    this.tick();
+    if (focused) cancel?.focus({ preventScroll: true });
   }
 
   step(stage) {
@@ -79,8 +114,8 @@ export class JobPanel {
       : make("span", { class: "seconds" }, stage.seconds ? duration(stage.seconds) : "");
     return make("li", { class: stage.state },
       make("i", { "aria-hidden": "true" }, SIGNS[stage.state] ?? "○"),
-      make("span", {}, stepName(stage.name), make("span", { class: "unseen" }, ` – ${t(`step.${stage.state}`)}`), stage.note ? make("small", {}, stage.note) : null),
-      seconds);
+      make("span", {}, stepName(stage.name), make("span", { class: "unseen" }, ` – ${t(`step.${stage.state}`)}`), stage.note ? quote(make("small"), stage, "note") : null),
+      seconds, stepBar(stage));
   }
 
   async cancel() {

@@ -12,6 +12,7 @@ from dermaxai.explain.base import AbstractMethod, Explained
 from dermaxai.explain.shared import Shared
 from dermaxai.measure.maps.base import Subject
 from dermaxai.measure.maps.checked import check_measurable
+from dermaxai.progress import steps
 from dermaxai.types import Encoded, HeatMap
 
 Values = Float[np.ndarray, "rows columns"]
@@ -39,7 +40,7 @@ def ask_again(
     # The memory of the subject belongs to its own photo.
     asked = replace(model or subject.model, shared=Shared())
     found: list[Values] = [np.empty(0)] * len(maps)
-    for method, places in by_method(subject, maps):
+    for method, places in steps(by_method(subject, maps)):
         answers = method.explain(asked, encoded, [maps[place].target for place in places])
         for place, heat in zip(places, answers, strict=True):
             found[place] = heat.values.astype(np.float64)

@@ -15,6 +15,7 @@ from dermaxai.measure.maps.base import AbstractMapMetric, Subject, tie_order
 from dermaxai.measure.maps.checked import check_measurable
 from dermaxai.measure.maps.probe import asks_words, probe_of
 from dermaxai.measure.scale import Scale
+from dermaxai.progress import part
 from dermaxai.types import HeatMap, Target
 
 UNIT = "cosine or probability"
@@ -81,9 +82,11 @@ def _fresh_curves(subject: Subject, maps: Sequence[HeatMap]) -> list[Curves]:
     targets = [heat.target for heat in maps]
     probe = probe_of(subject)
     kept = masks_of(orders, counts)
-    seen = probe.see(kept.flatten(0, 2), read=asks_words(targets))
+    with part(0.0, 0.5):
+        seen = probe.see(kept.flatten(0, 2), read=asks_words(targets))
     each = [target for target in targets for _ in range(2 * len(counts))]
-    scores = probe.scores_of(seen, each).double().numpy().reshape(len(maps), 2, len(counts))
+    with part(0.5, 1.0):
+        scores = probe.scores_of(seen, each).double().numpy().reshape(len(maps), 2, len(counts))
     fractions = counts / counts[-1]
     return [Curves(fractions, *both) for both in scores]
 
@@ -112,12 +115,14 @@ def random_aucs(
     orders = random_orders(probe.patches, protocol.random_maps, protocol.seed)
     counts = shares(probe.patches, protocol.steps)
     kept = masks_of(orders, counts)
-    seen = subject.model.shared.once(
-        subject.encoded,
-        ("random orders", probe, protocol, read),
-        lambda: probe.see(kept.flatten(0, 2), read=read),
-    )
-    scores = probe.scores(seen, targets).double().numpy().reshape(*kept.shape[:3], len(targets))
+    with part(0.0, 0.5):
+        seen = subject.model.shared.once(
+            subject.encoded,
+            ("random orders", probe, protocol, read),
+            lambda: probe.see(kept.flatten(0, 2), read=read),
+        )
+    with part(0.5, 1.0):
+        scores = probe.scores(seen, targets).double().numpy().reshape(*kept.shape[:3], len(targets))
     areas = np.trapezoid(scores, counts / counts[-1], axis=2).transpose(1, 2, 0)
     return areas[0], areas[1]
 

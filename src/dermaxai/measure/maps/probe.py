@@ -13,7 +13,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 from torch.nn.functional import scaled_dot_product_attention
 
-from dermaxai.encoders.tail import BlockParts, split_heads, unit_length
+from dermaxai.encoders.tail import BlockParts, run_blocks, split_heads, unit_length
 from dermaxai.errors import NotSupported, ShapeError
 from dermaxai.explain.base import SIMILARITY, WORDS, Explained, speaker, text_directions, without_dropout
 from dermaxai.explain.evidence import known_mean, mean_of
@@ -22,6 +22,7 @@ from dermaxai.explain.word_gradients import Questions, ask
 from dermaxai.explain.word_occlusion import token_scores
 from dermaxai.measure.maps.base import Removal, Subject
 from dermaxai.measure.maps.removing import blank, entering
+from dermaxai.progress import beat, steps
 
 if TYPE_CHECKING:
     from dermaxai.types import Encoded, Target
@@ -98,7 +99,7 @@ class Probe:
             if len(rows := (counts == count).nonzero()[:, 0]):
                 parts.append((rows, special(read)))
         between = ((counts > 0) & (counts < self.patches)).nonzero()[:, 0]
-        for rows in self._batches(between, counts):
+        for rows in steps(self._batches(between, counts)):
             parts.append((rows, self._pass(self._enter(masks[rows]), read)))
         if not parts:
             return self._whole(read).pick(torch.empty(0, dtype=torch.long))
@@ -119,7 +120,7 @@ class Probe:
     def scores_of(self, seen: Seen, targets: Sequence[Target]) -> Float[Tensor, "rows"]:
         """One question per row: as `scores`, without asking the others."""
         found = torch.zeros(len(seen))
-        for target in dict.fromkeys(targets):
+        for target in steps(dict.fromkeys(targets)):
             rows = torch.tensor([row for row, one in enumerate(targets) if one == target])
             found[rows] = self.scores(seen.pick(rows), [target])[:, 0]
         return found
@@ -161,6 +162,7 @@ class Probe:
         alone = tower.pooling == "class" and not read
         with torch.autocast(device, torch.bfloat16, enabled=self._passes == "bfloat16"):
             for place, block in enumerate(tower.blocks):
+                beat()
                 tokens = run_fused(tower.open(block), tokens, 1 if alone and place == last else None)
         with torch.autocast(device, enabled=False):
             result = tower.read_out(tokens.to(encoder.dtype))
@@ -209,10 +211,8 @@ class Probe:
         captioner, _ = speaker(self._model)
         if self._model.mean_patches is not None or known_mean(captioner) is not None:
             return mean_of(captioner, self._encoded, self._model.mean_patches)
-        encoder, tokens = self._model.encoder, self._blank_tokens()
-        for block in encoder.tower.blocks:
-            tokens = encoder.tower.run(block, tokens)
-        return encoder.tower.read_out(tokens).patches[0]
+        tower = self._model.encoder.tower
+        return tower.read_out(run_blocks(tower, self._blank_tokens())).patches[0]
 
     # ---- scores -----------------------------------------------------------------------------
 

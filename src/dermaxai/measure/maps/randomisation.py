@@ -15,6 +15,7 @@ from dermaxai.measure.maps.base import AbstractMapMetric, Subject
 from dermaxai.measure.maps.rivals import rivals_of_all
 from dermaxai.measure.randomising import encode_again, with_random_weights
 from dermaxai.measure.scale import Scale
+from dermaxai.progress import steps
 from dermaxai.types import HeatMap, Target
 
 DRAWS = 3
@@ -50,7 +51,7 @@ class ModelRandomisation(AbstractMapMetric):
 
     def measure(self, subject: Subject, maps: Sequence[HeatMap]) -> list[float]:
         """One correlation per map. Raises: NotSupported without the methods or the photo's pixels."""
-        rows = [similarity_to_random(subject, maps, draw) for draw in range(DRAWS)] if maps else []
+        rows = [similarity_to_random(subject, maps, draw) for draw in steps(range(DRAWS))] if maps else []
         return [mean_of_known([abs(row[place]) for row in rows]) for place in range(len(maps))]
 
 
@@ -80,9 +81,8 @@ def cascade(
     chosen = range(count + 1) if depths is None else depths
     if any(not 0 <= depth <= count for depth in chosen):
         raise SettingError(f"The tower has {count} blocks; depths are 0 to {count}, not {list(chosen)}.")
-    return np.array([similarity_to_random(subject, maps, draw, blocks=depth) for depth in chosen]).reshape(
-        len(chosen), len(maps)
-    )
+    rows = [similarity_to_random(subject, maps, draw, blocks=depth) for depth in steps(chosen)]
+    return np.array(rows).reshape(len(chosen), len(maps))
 
 
 @final
@@ -126,7 +126,7 @@ def _wrong_maps(
 ) -> list[list[Values]]:
     """The maps of the wrong questions of each map; each method is asked once per model."""
     found: list[list[Values]] = [[] for _ in maps]
-    for method, places in by_method(subject, maps):
+    for method, places in steps(by_method(subject, maps)):
         wanted = [pair for place in places for pair in rivals[maps[place].target]]
         answers = _answers(method, subject, wanted)
         for place in places:
@@ -139,7 +139,7 @@ def _answers(
 ) -> dict[tuple[int, Target], Values]:
     models = {id(model): model for model, _ in wanted}
     answers: dict[tuple[int, Target], Values] = {}
-    for key, model in models.items():
+    for key, model in steps(models.items()):
         targets = list(dict.fromkeys(target for other, target in wanted if other is model))
         maps = method.explain(model, subject.encoded, targets)
         answers |= {(key, heat.target): heat.values.astype(np.float64) for heat in maps}

@@ -14,6 +14,7 @@ from torch.nn import functional
 from dermaxai.explain.shared import input_pixels
 from dermaxai.measure.maps.base import Removal
 from dermaxai.measure.maps.imputing import Imputer
+from dermaxai.progress import beat
 
 if TYPE_CHECKING:
     from dermaxai.encoders.base import AbstractEncoder
@@ -77,6 +78,7 @@ def _imputed(encoder: AbstractEncoder, pixels: Float[Tensor, "1 3 height width"]
     def enter(kept: Tensor) -> Tensor:
         changed = pixels.repeat(len(kept), 1, 1, 1)
         for photo, mask in zip(changed, kept.reshape(-1, rows, columns).cpu(), strict=True):
+            beat()
             known = mask.repeat_interleave(side, 0).repeat_interleave(side, 1)
             photo[:, : rows * side, : columns * side] = torch.from_numpy(imputer.fill(known.numpy()))
         return encoder.tower.embed(changed)

@@ -10,6 +10,7 @@ from dermaxai.explain.base import SIMILARITY, Explained, speaker
 from dermaxai.explain.shared import Shared
 from dermaxai.explain.word_gradients import said_words
 from dermaxai.measure.maps.base import Subject
+from dermaxai.progress import beat
 from dermaxai.types import Caption, Target
 
 EVERYDAY = ("a red bicycle", "a bowl of soup", "a page of printed text")
@@ -68,6 +69,7 @@ def _unsuited(subject: Subject, target: Target) -> list[Rival]:
     for word in OTHER_WORDS[caption.language]:
         if word.casefold() in target.text.casefold().split():
             continue
+        beat()
         spelled = word.capitalize() if caption.text[start].isupper() else word
         text = caption.text[:start] + spelled + caption.text[stop:]
         said = captioner.score(subject.encoded, text, caption.language)

@@ -15,6 +15,7 @@ from dermaxai.measure.maps.checked import check_measurable
 from dermaxai.measure.maps.deletion import UNIT
 from dermaxai.measure.maps.probe import asks_words, probe_of
 from dermaxai.measure.scale import Scale
+from dermaxai.progress import part
 from dermaxai.types import HeatMap
 
 PERCENTAGES = (10, 20, 30, 40, 50, 60, 70, 80, 90)
@@ -46,9 +47,11 @@ class Road(AbstractMapMetric):
         kept = kept_both_ways(orders)
         targets = [heat.target for heat in maps]
         probe = probe_of(subject, "noisy linear")
-        seen = probe.see(kept.flatten(0, 2), read=asks_words(targets))
+        with part(0.0, 0.5):
+            seen = probe.see(kept.flatten(0, 2), read=asks_words(targets))
         each = [target for target in targets for _ in range(2 * len(PERCENTAGES))]
-        scores = probe.scores_of(seen, each).double().numpy().reshape(len(maps), 2, len(PERCENTAGES))
+        with part(0.5, 1.0):
+            scores = probe.scores_of(seen, each).double().numpy().reshape(len(maps), 2, len(PERCENTAGES))
         values: list[float] = ((scores[:, 1] - scores[:, 0]) / 2).mean(1).tolist()
         return values
 

@@ -16,6 +16,7 @@ from dermaxai.measure.maps.again import Values, ask_again
 from dermaxai.measure.maps.base import AbstractMapMetric, Subject
 from dermaxai.measure.randomising import encode_pixels
 from dermaxai.measure.scale import Scale
+from dermaxai.progress import steps
 from dermaxai.types import HeatMap
 
 
@@ -49,7 +50,7 @@ class MaxSensitivity(AbstractMapMetric):
             return []
         encoder = subject.model.encoder
         noisy = encode_pixels(encoder, subject.encoded, noisy_pixels(subject))
-        moved = [ask_again(subject, maps, one) for one in noisy]
+        moved = [ask_again(subject, maps, one) for one in steps(noisy)]
         return [
             _farthest(heat.values.astype(np.float64), [found[place] for found in moved])
             for place, heat in enumerate(maps)

@@ -13,6 +13,7 @@ from dermaxai.measure.maps.base import AbstractMapMetric, Subject
 from dermaxai.measure.maps.checked import check_measurable
 from dermaxai.measure.maps.probe import asks_words, probe_of
 from dermaxai.measure.scale import Scale
+from dermaxai.progress import part
 from dermaxai.types import HeatMap, Target
 
 SHARE = 0.25
@@ -90,13 +91,15 @@ def losses(
     probe, protocol = probe_of(subject), subject.protocol
     read = asks_words(targets)
     sets = random_sets(probe.patches, protocol.subsets, protocol.seed)
-    seen = subject.model.shared.once(
-        subject.encoded,
-        ("random sets", probe, protocol, read),
-        lambda: probe.see(torch.from_numpy(~sets), read=read),
-    )
+    with part(0.0, 0.5):
+        seen = subject.model.shared.once(
+            subject.encoded,
+            ("random sets", probe, protocol, read),
+            lambda: probe.see(torch.from_numpy(~sets), read=read),
+        )
     whole = probe.whole(targets).double().numpy()
-    lost = whole - probe.scores(seen, targets).double().numpy()
+    with part(0.5, 1.0):
+        lost = whole - probe.scores(seen, targets).double().numpy()
     lost[np.abs(lost) <= ROUNDING * np.abs(whole)] = 0
     return sets, lost
 
