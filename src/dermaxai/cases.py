@@ -42,7 +42,7 @@ JPEG_QUALITY = 92
 _EPOCH = (1980, 1, 1, 0, 0, 0)
 _PNG_END = b"IEND\xaeB`\x82"
 _APART = ("image", "maps")
-_LATER = ("alternatives",)
+_LATER = ("alternatives", "blur")
 """Fields that the first folders of this format lack; left out where they are empty, so that those folders are
 written again byte for byte."""
 _ARRAYS = {"np": np, "Float32": Float32, "UInt8": UInt8}
@@ -127,7 +127,7 @@ def _files(case: Case) -> dict[str, bytes]:
         "files": {name: hashlib.sha256(content).hexdigest() for name, content in contents.items()},
         "image": _plain(case.image, leave=("pixels",)),
         "maps": [_plain(heat, leave=("values", "seconds")) for heat in case.maps],
-        "case": _plain(case, leave=_APART if case.alternatives else (*_APART, *_LATER)),
+        "case": _plain(case, leave=(*_APART, *(name for name in _LATER if not getattr(case, name)))),
     }
     contents["image.jpg"] = _picture(case.image, "JPEG")
     contents["timings.json"] = _json({"seconds": [_plain(heat.seconds) for heat in case.maps]})

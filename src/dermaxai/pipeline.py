@@ -15,9 +15,10 @@ from dermaxai.explain.base import Explained
 from dermaxai.explain.legible import check_legible
 from dermaxai.images import Limits, read_image
 from dermaxai.loading import DEMO, Parts, load_parts
-from dermaxai.measure.case_scores import QUICK, check_case, measure_case
+from dermaxai.measure.case_scores import QUICK, check_case, measure_case, with_checks
 from dermaxai.measure.maps.base import Protocol
 from dermaxai.measure.sanity import Check, Tell
+from dermaxai.progress import stage
 from dermaxai.provenance import (
     check_maker,
     chosen_settings,
@@ -48,15 +49,8 @@ from dermaxai.questions import (
 )
 from dermaxai.scores import JUDGED, replace_scores
 from dermaxai.settings import Settings, read_settings
-from dermaxai.types import (
-    Caption,
-    Case,
-    Encoded,
-    Language,
-    SkinImage,
-    Target,
-    TargetKind,
-)
+from dermaxai.sharpness import with_blur
+from dermaxai.types import Caption, Case, Encoded, Language, SkinImage, Target, TargetKind
 
 if TYPE_CHECKING:
     from typing import Unpack
@@ -179,7 +173,8 @@ class Model:
         with self._making() as noted:
             texts = [in_readable_words(text) for text in texts]
             check_legible(self.encoder, texts if self.encoder.has_text else [])
-            case = self._captioned(photo, lang, names, texts)
+            with stage(CAPTION):
+                case = self._captioned(photo, lang, names, texts)
             if tell is not None:
                 tell(CAPTION, case)
             answers = self._answer(case, names, texts, tell)
@@ -239,8 +234,7 @@ class Model:
         finder = concept_finder(method, penalty)
         with self._making() as noted:
             new = find_concepts(finder, self._explained(case.caption), self._encode(case.image))
-        options = {"method": method, "penalty": "" if penalty is None else str(penalty)}
-        command = self._command(["concepts", "CASE"], options)
+        command = self._command(["concepts", "CASE"], {"penalty": "" if penalty is None else str(penalty)})
         return with_command(case, command, noted, self.encoder, **add_answers(case, new))
 
     def measure(
@@ -271,6 +265,11 @@ class Model:
         with self._making():
             return check_case(self._explained(case.caption), self._encode(case.image), case, *asked)
 
+    def keep_checks(self, case: Case, checks: Sequence[Check], methods: str | Sequence[str] = ()) -> Case:
+        """The case with what `sanity` found for `methods`, among its scores and in its command."""
+        command = self._command(["sanity", "CASE"], {"method": named(methods)})
+        return with_command(with_checks(case, checks), command, [], self.encoder)
+
     # ---- inside -----------------------------------------------------------------------------
 
     def _captioned(
@@ -283,7 +282,7 @@ class Model:
         command = self._command(["explain", "PHOTO"], {"method": names, "lang": lang, "query": texts})
         asked = {"lang": lang, "methods": ", ".join(names)}
         silent = f"There is no captioner for '{self.encoder.card.name}': similarity questions only."
-        return Case(
+        case = Case(
             photo,
             captions,
             record_maker(self.encoder, self.captioner, self.settings, asked=asked, command=command),
@@ -292,6 +291,7 @@ class Model:
             warnings=() if self.captioner else (silent,),
             alternatives=other_words(self.captioner, encoded, captions[0]),
         )
+        return with_blur(case)
 
     def _answer(self, case: Case, names: Sequence[str], texts: Sequence[str], tell: Watch | None) -> Answers:
         """What the methods say of the case's words and of `texts`."""
@@ -324,7 +324,7 @@ class Model:
         command = self._command(["describe", "PHOTO"], asked)
         made_by = record_maker(self.encoder, captioner, self.settings, asked=asked, command=command)
         return [
-            Case(photo, (caption,), made_by, outside=strange, warnings=tuple(noted))
+            with_blur(Case(photo, (caption,), made_by, outside=strange, warnings=tuple(noted)))
             for photo, caption, strange in zip(photos, captions, outside, strict=True)
         ]
 

@@ -27,6 +27,8 @@ LIBRARIES = ("torch", "transformers", "open_clip_torch", "timm", "peft", "numpy"
 """Those whose change may change a number."""
 AND = " && "
 """Between the commands that repeat a case."""
+NO_OPTION = "--"
+"""Before a text that begins like an option; options stand before it."""
 PLACES = frozenset({"offline", "weights"})
 """Settings that say where weights come from; their sha256 says what they are."""
 OPTIONS = frozenset({"device", "dtype", "threads", "seed", "beams"})
@@ -74,11 +76,12 @@ def repeat_command(
     outer = [f"DERMAXAI_{name.upper()}={value}" for name, value in given.items() if name not in OPTIONS]
     inner = {name: value for name, value in given.items() if name in OPTIONS}
     chosen: dict[str, str | Sequence[str]] = {**options, **inner}
-    line = [*outer, "dermaxai", *words]
+    options_end = words.index(NO_OPTION) if NO_OPTION in words else len(words)
+    line = [*outer, "dermaxai", *words[:options_end]]
     for name, value in chosen.items():
         for one in [value] if isinstance(value, str) else value:
             line += [f"--{name}", one] if one else []
-    return shlex.join(line)
+    return shlex.join([*line, *words[options_end:]])
 
 
 def question_words(target: Target) -> list[str]:
@@ -86,14 +89,15 @@ def question_words(target: Target) -> list[str]:
 
     >>> question_words(Target("query", "blue-white veil"))
     ['query', 'CASE', 'blue-white veil']
-    >>> question_words(Target("concept", "pigment network"))
-    ['query', 'CASE', 'pigment network', '--kind', 'concept']
+    >>> question_words(Target("concept", "pigment network")), question_words(Target("query", "-3 mm"))
+    (['query', 'CASE', 'pigment network', '--kind', 'concept'], ['query', 'CASE', '--', '-3 mm'])
     """
     if target.against is not None and target.kind in ("word", "phrase"):
         return ["contrast", "CASE", "--word", target.text, "--against", target.against]
-    words = ["query", "CASE", target.text]
-    words += [] if target.kind == "query" else ["--kind", target.kind]
-    return words if target.against is None else [*words, "--against", target.against]
+    text = [NO_OPTION, target.text] if target.text.startswith("-") else [target.text]
+    kind = [] if target.kind == "query" else ["--kind", target.kind]
+    rival = [] if target.against is None else ["--against", target.against]
+    return ["query", "CASE", *([*kind, *rival, *text] if NO_OPTION in text else [*text, *kind, *rival])]
 
 
 def record_maker(
@@ -138,9 +142,11 @@ def with_command(
 ) -> Case:
     """The case with `changes`, the command that makes them, and what was warned of.
 
-    A part made by other weights than the rest of the case is allowed, but said.
+    A part made by other weights than the rest of the case is allowed, but said. A command that was given
+    before is told again, since what came between may depend on either.
     """
-    commands = dict.fromkeys([*case.made_by.command.split(AND), command])
+    told = case.made_by.command
+    commands = [told] if told == command or told.endswith(AND + command) else [told, command]
     same = case.made_by.encoder_sha256 == encoder.sha256
     stranger = f"Maps were added by the encoder '{encoder.card.name}', {encoder.sha256[:12]}."
     remarks = (*case.warnings, *([] if same else [stranger]), *noted)

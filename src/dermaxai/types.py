@@ -218,14 +218,11 @@ class ConceptFit:
 
 @dataclass(frozen=True, slots=True)
 class Agreement:
-    """How alike the maps of several methods are for one question.
-
-    The consensus and the spread of the maps are maps of their own, of methods `consensus` and `spread`.
-    """
+    """How alike the maps of several methods are for one question."""
 
     target: Target
     methods: tuple[str, ...]
-    """As 'name' or 'name:variant'."""
+    """As 'name' or 'name:variant'; their consensus and spread are maps of methods of these names."""
     correlations: tuple[float, ...]
     """Spearman's rank correlation of each pair, row-major, -1 to 1; NaN where a map is constant."""
 
@@ -254,7 +251,7 @@ class Score:
 
 @dataclass(frozen=True, slots=True)
 class Outside:
-    """Whether the photo is outside what the model knows, by a measured rule."""
+    """Whether the photo is outside what the model knows, by a measured rule, told in words."""
 
     flag: bool
     score: float
@@ -262,7 +259,14 @@ class Outside:
     threshold: float
     """`flag` is score > threshold."""
     rule: str
-    """The rule in words."""
+
+
+@dataclass(frozen=True, slots=True)
+class Blur:
+    """How soft the photo's sharpest edges are, and the limit: sigma, percent of its shorter side."""
+
+    width: float
+    threshold: float
 
 
 @dataclass(frozen=True, slots=True)
@@ -303,6 +307,7 @@ class Case:
     agreements: tuple[Agreement, ...] = ()
     alternatives: tuple[Alternative, ...] = ()
     """Of the words of the first caption, by word and falling probability."""
+    blur: Blur | None = None
 
     @property
     def caption(self) -> Caption:
@@ -330,19 +335,15 @@ class Case:
         return save_case(self, folder)
 
     def figure(self, path: Path | str, text: str | None = None, method: str | None = None) -> Path:
-        """Write one picture (.png, .svg, .pdf): the map of the word or query `text`, or all words.
-
-        Without `method` it is that of the first map there is. Raises: UsageError.
+        """Write one picture (.png, .svg, .pdf): the map of the word or query `text`, or all words; without
+        `method` that of the first map there is. Raises: UsageError.
         """
         from dermaxai.figures import save_figure
 
         return save_figure(self, path, text=text, method=method, language=self.caption.language)
 
     def report(self, path: Path | str, language: Language | None = None) -> Path:
-        """Write one HTML file that opens from disk, or two printed pages if `path` ends in .pdf.
-
-        By default in the caption's language. Raises: MissingExtra for a PDF without the extra.
-        """
+        """One HTML file, or two printed pages if `path` ends in .pdf. Raises: MissingExtra for a PDF."""
         from dermaxai import pdf, report
 
         write = pdf.write_pdf if str(path).lower().endswith(".pdf") else report.write_report

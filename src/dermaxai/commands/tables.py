@@ -179,6 +179,7 @@ def explained_row(case: Case, lang: Language) -> dict[str, Any]:
         "texts": [text_row(told) for told in case.texts],
         "concepts": [asdict(concept) for concept in case.concepts],
         "concept_fit": asdict(case.concept_fit) if case.concept_fit else None,
+        "blur": asdict(case.blur) if case.blur else None,
         "agreements": [_agreement_row(agreement) for agreement in case.agreements],
         "scores": [score_row(score) for score in case.scores],
     }
@@ -218,6 +219,7 @@ def failed_row(lang: Language, error: DermaXAIError) -> dict[str, Any]:
         "texts": [],
         "concepts": [],
         "concept_fit": None,
+        "blur": None,
         "agreements": [],
         "scores": [],
     }
