@@ -5,6 +5,7 @@ import pytest
 from sqlalchemy import select
 
 from dermaxai.errors import Conflict, NotAllowed, NotFound, NotSignedIn, UsageError
+from dermaxai.messages import with_said
 from dermaxai.reading.blind import (
     OwnReading,
     check_search,
@@ -133,8 +134,10 @@ def test_jobs_of_unread_cases_repeat_no_text(study):
             "case": case,
             "kind": "contrast",
             "state": "failed",
-            "stages": [{"name": "zebra", "state": "failed", "note": "zebra"}],
-            "error": {"error": "UsageError", "message": "Its text: zebra", "hint": "zebra"},
+            "stages": [
+                {"name": "zebra", "state": "failed", "note": "zebra", "said": {"ru": {"note": "zebra"}}}
+            ],
+            "error": with_said({"error": "UsageError", "message": "Its text: zebra", "hint": "zebra"}),
         }
         for case in ("one", "two")
     ]
@@ -145,6 +148,7 @@ def test_jobs_of_unread_cases_repeat_no_text(study):
     assert seen == views[1]
     assert "zebra" not in json.dumps(hidden)
     assert (hidden["state"], hidden["error"]["error"]) == ("failed", "UsageError")
+    assert hidden["error"]["said"] == {"ru": {"message": "Не получилось."}}
 
 
 def test_a_list_is_not_searched_or_sorted_by_what_it_hides():

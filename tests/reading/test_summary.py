@@ -1,8 +1,12 @@
 import json
 import shutil
 
+from dermaxai.commands.reading import _say
+from dermaxai.i18n import catalogue
 from dermaxai.reading.blind import OwnReading, give_reading
 from dermaxai.reading.summary import summarise_study
+from dermaxai.store.tables import Reader, now
+from tests.reading.conftest import Somebody
 
 PLACE = {"kind": "box", "points": [[180, 60], [300, 190]]}
 
@@ -53,3 +57,22 @@ def test_it_is_the_same_on_every_database(any_study):
     any_study.answer("r2", "agree")
     found = summarise(any_study)
     assert found.words.kappa.value == -1
+
+
+def test_readers_who_may_be_one_person_are_named(any_study, capsys):
+    """They come from the time when each spelling was a reader of its own."""
+    assert summarise(any_study).alike == ()
+    with any_study.store.write() as session:
+        double = Reader(pseudonym="R1", role="reader", created=now(), folded="r1#9")
+        silent = Reader(pseudonym="R2", role="reader", created=now(), folded="r2#9")
+        session.add_all([double, silent])
+        session.flush()
+        any_study.readers["R1"] = Somebody("R1", double.id)
+    for name in ("r1", "R1", "r2"):
+        any_study.answer(name, "agree")
+    found = summarise(any_study)
+    assert found.alike == (("R1", "r1"),)
+    assert found.as_json()["alike"] == [["R1", "r1"]]
+    assert found.words.most == 3
+    _say(found, catalogue("ru"))
+    assert "R1, r1: псевдонимы различаются только написанием" in capsys.readouterr().out

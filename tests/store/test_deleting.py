@@ -13,8 +13,9 @@ from dermaxai.store.adopting import adopt_folders
 from dermaxai.store.cases import CaseSearch, add_waiting, find_case, index_case, list_cases
 from dermaxai.store.deleting import delete_case, delete_older, sweep
 from dermaxai.store.forgetting import forget_deleted
+from dermaxai.store.readers import issue_token, open_visit
 from dermaxai.store.shelf import Shelf
-from dermaxai.store.tables import CaseRow, Event, Feedback, Job, MapRow, Reader, Reading, now
+from dermaxai.store.tables import CaseRow, Event, Feedback, Job, MapRow, Reader, Reading, Token, Visit, now
 from tests.sample_case import make_case, write_caption
 
 SAID = "a perfectly recognisable sentence of the machine"
@@ -227,6 +228,37 @@ def test_retention(store):
         event = session.scalars(select(Event).order_by(Event.seq.desc())).first()
     assert (event.actor, event.subject) == ("system", "case-0")
     assert not (store.folder / "case-0").exists()
+
+
+def test_retention_leaves_nothing_of_old_photos_made_and_waiting(database):
+    store = database.open()
+    fill(store)
+    Shelf(store.folder).keep_upload("waiting-case", make_case().image)
+    with store.write() as session:
+        add_waiting(session, "waiting-case", make_case().image, name=NAME, owner="anna")
+    old(store, "secret-case", days=31)
+    old(store, "waiting-case", days=30, hours=1)
+    with store.write() as session:
+        reader = session.scalar(select(Reader))
+        issue_token(session, reader, days=1, actor="local")
+        session.scalar(select(Token)).expires = now() - timedelta(seconds=1)
+        open_visit(session, reader.id, None, hours=-1)
+    assert sweep(store, 30) == ["secret-case", "waiting-case"]
+    assert [count(store, table) for table in (CaseRow, MapRow, Reading, Feedback, Job, Token, Visit)] == [
+        0
+    ] * 7
+    with store.read() as session:
+        assert audit.verify(session).intact
+        told = session.scalars(select(Event).where(Event.action == "case.deleted")).all()
+    assert {(event.actor, event.subject) for event in told} == {
+        ("system", "secret-case"),
+        ("system", "waiting-case"),
+    }
+    left = [file.name for file in store.folder.rglob("*") if file.is_file()]
+    assert all(name.startswith("dermaxai.sqlite") for name in left)
+    content = everything(store.folder)
+    assert [part for part in (SAID, COMMENT, NAME) if part.encode() in content] == []
+    store.close()
 
 
 def test_old_cases_are_deleted_oldest_first(store):

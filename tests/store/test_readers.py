@@ -191,3 +191,65 @@ def test_an_unknown_reader_has_no_row(store):
     with store.read() as session:
         assert session.scalars(select(Reader)).all() == []
         assert readers.reader_of_token(session, "nothing") is None
+
+
+def test_doors_that_are_shut_are_forgotten(store, anna, monkeypatch):
+    kept, short, revoked = issue(store, anna), issue(store, anna, days=1), issue(store, anna)
+    with store.write() as session:
+        ids = [readers.reader_of_token(session, token)[1].id for token in (kept, short, revoked)]
+        session.get(Token, ids[2]).revoked = now()
+        readers.open_visit(session, anna.id, ids[0], hours=12)
+        readers.open_visit(session, anna.id, ids[0], hours=24 * 7)
+    later(monkeypatch, days=2)
+    with store.write() as session:
+        readers.sweep_doors(session)
+        assert [token.id for token in session.scalars(select(Token))] == ids[:1]
+        assert len(session.scalars(select(Visit)).all()) == 1
+        assert session.scalars(select(Event).where(Event.action == "token.issued")).all()[-1] is not None
+    assert whose(store, kept) == "anna"
+
+
+SPELLINGS = [
+    "reader-1",
+    "READER-1",
+    "Reader\u20111",
+    "reader_1",
+    "reader 1",
+    "\uff52\uff45ader\u22121",
+    "reader--1",
+]
+
+
+@pytest.mark.parametrize("spelt", SPELLINGS)
+def test_another_spelling_is_the_same_reader(store, spelt):
+    with store.write() as session:
+        first = readers.add_reader(session, "Reader-1", "reader", actor="local")
+        assert readers.find_reader(session, spelt).id == first.id
+        with pytest.raises(Conflict, match="There is a reader 'Reader-1' already"):
+            readers.add_reader(session, spelt, "reader", actor="local")
+        assert readers.alike(session.scalars(select(Reader))) == []
+
+
+@pytest.mark.parametrize(("one", "other"), [("1-11", "11-1"), ("reader1", "reader-1"), ("r1", "r2")])
+def test_pseudonyms_that_only_look_alike_are_two(store, one, other):
+    with store.write() as session:
+        readers.add_reader(session, one, "reader", actor="local")
+        readers.add_reader(session, other, "reader", actor="local")
+        assert readers.find_reader(session, one).pseudonym == one
+        assert readers.find_reader(session, other).pseudonym == other
+
+
+def test_a_reader_is_not_found_by_the_mark_of_another(store, anna):
+    """'anna#2' is how an older reader with the same folded pseudonym is kept."""
+    with store.write() as session:
+        session.add(Reader(pseudonym="Anna", role="reader", created=now(), folded="anna#2"))
+        session.flush()
+        with pytest.raises(NotFound):
+            readers.find_reader(session, "anna#2")
+        assert readers.alike(session.scalars(select(Reader))) == [["Anna", "anna"]]
+
+
+@pytest.mark.parametrize("name", ["\uff4cocal", "anna\uff20clinic.org", "\u2026", "a\uff0fb"])
+def test_wide_signs_are_no_way_around_the_rules(name):
+    with pytest.raises(UsageError):
+        readers.check_pseudonym(name)

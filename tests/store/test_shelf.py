@@ -6,9 +6,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from dermaxai.errors import NotFound, StoreError
-from dermaxai.store import deriving
+from dermaxai import cases
+from dermaxai.errors import DataError, NotFound, StoreError
+from dermaxai.store import deriving, steadily
 from dermaxai.store.cases import add_waiting, index_case
+from dermaxai.store.indexing import STAMP, stamp_of
 from dermaxai.store.shelf import Shelf
 from dermaxai.store.tables import CaseRow, now
 from dermaxai.types import SkinImage
@@ -80,6 +82,91 @@ def test_a_case_is_saved_and_loaded(shelf):
     assert shelf.load(row).caption == make_case().caption
     with pytest.raises(NotFound):
         shelf.load(row_of("none"))
+
+
+def other_case():
+    """Another revision: other words, maps and seconds, as many files."""
+    case = make_case()
+    maps = tuple(replace(heat, values=heat.values[::-1] * 2, seconds=heat.seconds + 1) for heat in case.maps)
+    return replace(case, maps=maps, captions=case.captions[::-1])
+
+
+def mark_of(case):
+    """What differs between the two, from every file."""
+    return case.caption.language, float(case.maps[0].seconds), float(case.maps[0].values[0, 0])
+
+
+@pytest.mark.parametrize("part", ["_read_pixels", "_read_maps", "_read_seconds"])
+def test_a_case_that_is_replaced_while_it_is_read_is_of_one_revision(shelf, monkeypatch, part):
+    row = made(shelf)
+    read, swaps = getattr(cases, part), []
+
+    def swap_first(*arguments):
+        if not swaps:
+            swaps.append(shelf.save(row, other_case()))
+        return read(*arguments)
+
+    monkeypatch.setattr(cases, part, swap_first)
+    found = shelf.load(row)
+    assert swaps
+    assert found.captions == other_case().captions
+    assert found.maps[0].seconds == other_case().maps[0].seconds
+    np.testing.assert_array_equal(found.maps[0].values, other_case().maps[0].values)
+
+
+def test_a_case_is_read_by_many_while_it_is_replaced(shelf):
+    row = made(shelf)
+    over, seen, faults = threading.Event(), set(), []
+
+    def read():
+        while not over.is_set():
+            try:
+                case = shelf.load(row)
+            except Exception as error:
+                faults.append(error)
+            else:
+                seen.add(mark_of(case))
+
+    readers = [threading.Thread(target=read) for _ in range(3)]
+    for one in readers:
+        one.start()
+    for turn in range(12):
+        shelf.save(row, (other_case, make_case)[turn % 2]())
+    over.set()
+    for one in readers:
+        one.join()
+    assert faults == []
+    assert seen <= {mark_of(make_case()), mark_of(other_case())}
+
+
+def test_a_case_is_away_for_the_moment_of_a_swap(shelf, monkeypatch):
+    row = made(shelf)
+    home = shelf.case_folder(row)
+    home.rename(home.with_name("aside"))
+    monkeypatch.setattr(steadily.time, "sleep", lambda seconds: home.with_name("aside").rename(home))
+    assert shelf.load(row).caption == make_case().caption
+
+
+def test_a_page_of_the_next_revision_is_not_kept_as_one_of_this(shelf):
+    row = made(shelf)
+    row.facts = {STAMP: stamp_of(shelf.case_folder(row))}
+    shelf.save(row, replace(make_case(), captions=make_case().captions[::-1]))
+    assert json.loads(shelf.page(row))["captions"][0]["language"] == "ru"
+    assert not list((shelf.folder / ".derived").rglob("page-*"))
+    row.facts, row.revision = {STAMP: stamp_of(shelf.case_folder(row))}, 2
+    shelf.page(row)
+    assert len(list((shelf.folder / ".derived").rglob("page-2-*"))) == 1
+
+
+def test_a_damaged_case_is_told_at_once(shelf, monkeypatch):
+    row, tried = made(shelf), []
+    (shelf.case_folder(row) / "maps.npz").write_bytes(b"")
+    monkeypatch.setattr(
+        "dermaxai.store.shelf.load_case", lambda home: (tried.append(1), cases.load_case(home))
+    )
+    with pytest.raises(DataError):
+        shelf.load(row)
+    assert tried == [1]
 
 
 @pytest.mark.parametrize(("kind", "size"), [("photo", (1600, 1200)), ("thumb", (320, 240))])
@@ -261,3 +348,11 @@ def test_the_way_of_a_photo(store):
     shelf.drop_upload("abc")
     assert shelf.photo(row).read_bytes() == waiting
     assert json.loads(shelf.page(row))["captions"][0]["text"] == case.caption.text
+
+
+def test_another_catalogue_makes_other_pages(monkeypatch):
+    writer_version = deriving.writer_version.__wrapped__
+    before = writer_version()
+    assert writer_version() == before
+    monkeypatch.setattr("dermaxai.messages.catalogues", lambda: [b"another"])
+    assert writer_version() != before

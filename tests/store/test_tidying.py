@@ -8,6 +8,7 @@ from dermaxai.store import tidying
 from dermaxai.store.cases import add_waiting
 from dermaxai.store.places import throw_away
 from dermaxai.store.shelf import Shelf
+from dermaxai.store.tables import CaseRow
 from dermaxai.store.tidying import tidy
 from tests.sample_case import draw_photo, make_case
 
@@ -37,6 +38,15 @@ def test_photos_without_a_row_are_dropped(store, much_later):
     tidy(store)
     assert names(store.folder / ".waiting") == ["known"]
     assert names(store.folder / ".derived") == []
+
+
+def test_what_a_killed_worker_was_making_goes_with_its_case(store, much_later):
+    """Also where no worker comes any more: the server may show cases only."""
+    wait(store, "known")
+    for case_id in ("known", "deleted"):
+        Shelf(store.folder / ".making" / f"{case_id}.0123").save(CaseRow(id="new", folder="new"), make_case())
+    tidy(store)
+    assert names(store.folder / ".making") == ["known.0123"]
 
 
 def test_a_photo_that_has_just_come_may_still_get_its_row(store):

@@ -28,7 +28,8 @@ def test_a_lead_signs_in_by_token_where_others_choose_a_pseudonym(blind, open_pa
     page.locator("#who").click()
     page.locator("dialog[open] input").fill("lead")
     page.keyboard.press("Enter")
-    page.locator("dialog[open] .fault", has_text="'lead' has a token").wait_for()
+    told = {"en": "'lead' has a token", "ru": "У «lead» есть токен"}[language]
+    page.locator("dialog[open] .fault", has_text=told).wait_for()
     page.locator("dialog[open] .quiet").click()
     page.locator("dialog[open] input[type=password]").fill(token)
     page.keyboard.press("Enter")

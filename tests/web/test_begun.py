@@ -122,6 +122,184 @@ def test_an_answer_that_is_begun_outlives_leaving_the_case(room, open_page):
     assert said == ["beforeunload"]
 
 
+def come_back(page):
+    """As after a crash: the page is loaded anew, nobody was asked."""
+    page.once("dialog", lambda dialog: dialog.accept())
+    page.reload()
+
+
+def kept(page):
+    """What the browser keeps of the reading room, as one text."""
+    return page.evaluate("[localStorage, sessionStorage].map((one) => JSON.stringify({...one})).join()")
+
+
+def draw_box(page):
+    page.locator("[data-tool=box]").click()
+    box = page.locator("svg.overlay.marking").bounding_box()
+    for across in (0.2, 0.6):
+        page.mouse.click(box["x"] + box["width"] * across, box["y"] + box["height"] * across)
+
+
+def begin(page, text="more to the left"):
+    choose(page, "asymmetric", "wrong_place")
+    draw_box(page)
+    page.locator(".judge textarea").fill(text)
+
+
+def test_an_answer_that_is_begun_outlives_a_reload(room, open_page):
+    page = open_page(f"{room.address}/#/case/first")
+    become(page, "anna")
+    begin(page)
+    page.locator(".caption .word", has_text="irregular").first.click()
+    come_back(page)
+    page.locator(".judge .brought", has_text="Brought back").wait_for()
+    assert page.locator(".judge textarea").input_value() == "more to the left"
+    assert page.locator(".judge [value=wrong_place]").is_checked()
+    assert page.locator(".marks-list li").count() == 1
+    page.locator("[data-speak=ru]").click()
+    assert (
+        page.locator(".judge .brought span").inner_text() == "Восстановлено то, что вы начали и не сохранили."
+    )
+    assert save(page).status == 201
+    page.locator(".judge .brought").wait_for(state="hidden")
+    assert "left" not in kept(page)
+    (row,) = answers_of(room)
+    assert (row.comment, len(row.regions)) == ("more to the left", 1)
+    come_back(page)
+    page.locator(".judge .mine").wait_for()
+    assert page.locator(".judge .brought").is_hidden()
+
+
+def test_what_came_back_can_be_discarded(room, open_page):
+    page = open_page(f"{room.address}/#/case/first")
+    become(page, "anna")
+    begin(page)
+    come_back(page)
+    page.locator(".judge .brought button").click()
+    assert page.locator(".judge .brought").is_hidden()
+    assert page.locator(".judge textarea").input_value() == ""
+    assert (
+        page.locator(".marks-list li").count()
+        == page.locator(".judge [name=reading-answer]:checked").count()
+        == 0
+    )
+    assert "left" not in kept(page)
+    page.reload()
+    page.locator(".judge textarea").wait_for()
+    assert page.locator(".judge .brought").is_hidden()
+
+
+def test_signing_out_leaves_nothing_in_the_browser(room, open_page):
+    page = open_page(f"{room.address}/#/case/first")
+    become(page, "anna")
+    begin(page)
+    other = page.context.new_page()
+    other.goto(f"{room.address}/#/case/first")
+    begin(other, "more to the right")
+    assert "left" in kept(page)
+    assert "right" in kept(other)
+    become(page, "boris")
+    other.wait_for_function("sessionStorage.length === 0")
+    assert "left" not in kept(page)
+    come_back(page)
+    page.locator(".judge", has_text="You answer as boris").wait_for()
+    assert page.locator(".judge textarea").input_value() == ""
+
+
+def test_another_reader_in_the_same_tab_finds_nothing(room, open_page):
+    """The session of the one before ended by itself."""
+    page = open_page(f"{room.address}/#/case/first")
+    become(page, "anna")
+    begin(page)
+    page.context.clear_cookies()
+    come_back(page)
+    page.locator(".judge textarea").wait_for()
+    assert page.locator(".judge textarea").input_value() == ""
+    become(page, "boris")
+    page.locator(".judge", has_text="You answer as boris").wait_for()
+    assert page.locator(".judge textarea").input_value() == ""
+    assert "left" not in kept(page)
+
+
+def test_whoever_signs_in_again_finds_what_they_had_begun(room, open_page):
+    page = open_page(f"{room.address}/#/case/first")
+    become(page, "anna")
+    begin(page)
+    page.context.clear_cookies()
+    come_back(page)
+    page.locator(".judge textarea").wait_for()
+    page.evaluate("location.hash = '#/cases'")
+    become(page, "Anna")
+    page.evaluate("location.hash = '#/case/first'")
+    page.locator(".judge .brought", has_text="Brought back").wait_for()
+    assert page.locator(".judge textarea").input_value() == "more to the left"
+
+
+def test_without_a_pseudonym_nothing_is_kept(room, open_page):
+    page = open_page(f"{room.address}/#/case/first")
+    begin(page)
+    assert "left" not in kept(page)
+    become(page, "anna")
+    assert "left" in kept(page)
+
+
+def test_another_store_at_the_same_address_is_another_study(room, open_page):
+    page = open_page(f"{room.address}/#/case/first")
+    become(page, "anna")
+    begin(page)
+
+    def other(route):
+        answer = route.fetch()
+        route.fulfill(response=answer, json=answer.json() | {"store": "another"})
+
+    page.route("**/api/session", other)
+    come_back(page)
+    page.locator(".judge", has_text="You answer as anna").wait_for()
+    assert page.locator(".judge textarea").input_value() == ""
+
+
+def test_what_was_begun_for_another_description_does_not_come_back(room, open_page):
+    page = open_page(f"{room.address}/#/case/first")
+    become(page, "anna")
+    begin(page)
+    folder = room.state.store.folder
+    shutil.rmtree(folder / "first")
+    shutil.copytree(folder / "second", folder / "first")
+    adopt_folders(room.state.store)
+    come_back(page)
+    page.locator(".caption", has_text="large symmetric").wait_for()
+    assert page.locator(".judge .brought").is_hidden()
+    assert "left" not in kept(page)
+
+
+def test_a_blind_reading_that_is_begun_outlives_a_reload(blind, open_page):
+    page = open_page(f"{blind.address}/#/case/first")
+    become(page, "anna")
+    page.locator(".blind-form textarea").fill("a brown network")
+    page.locator(".blind-form .pill").nth(3).click()
+    page.locator(".blind-form [type=text]").fill("naevus")
+    come_back(page)
+    page.locator(".blind-form .brought", has_text="Brought back").wait_for()
+    assert page.locator(".blind-form textarea").input_value() == "a brown network"
+    assert page.locator(".blind-form [type=text]").input_value() == "naevus"
+    assert page.locator(".blind-form [value='4']").is_checked()
+    assert save(page).status == 201
+    page.locator(".judge [value=agree]").wait_for()
+    assert "network" not in kept(page)
+
+
+def test_a_blind_reading_that_came_back_can_be_discarded(blind, open_page):
+    page = open_page(f"{blind.address}/#/case/first")
+    become(page, "anna")
+    page.locator(".blind-form textarea").fill("a brown network")
+    come_back(page)
+    page.locator(".blind-form .brought button").click()
+    assert page.locator(".blind-form textarea").input_value() == ""
+    assert "network" not in kept(page)
+    page.locator(".blind-form textarea").fill("a blue veil")
+    assert "veil" in kept(page)
+
+
 @pytest.mark.parametrize("way", ["save", "done", "other tool"])
 def test_a_polygon_that_is_not_closed_is_kept(room, open_page, way):
     page = open_page(f"{room.address}/#/case/first")

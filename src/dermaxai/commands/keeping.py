@@ -162,10 +162,13 @@ def list_all(
     cases: CasesOption = Path("cases"), store: StoreOption = "", as_json: JsonOption = False
 ) -> None:
     """Every reader, and until when they may come in."""
-    from dermaxai.store.readers import list_readers, valid_tokens
+    from dermaxai.store.readers import alike, list_readers, valid_tokens
 
     with opened(cases, store, readonly=True) as here, here.read() as session:
-        rows = [_reader_row(reader, valid_tokens(session, reader)) for reader in list_readers(session)]
+        known = list_readers(session)
+        rows = [_reader_row(reader, valid_tokens(session, reader)) for reader in known]
+    for names in alike(known):
+        talk(f"Differ only in spelling, and are {len(names)} readers all the same: {', '.join(names)}.")
     if as_json:
         for row in rows:
             say_json(row)
@@ -244,9 +247,10 @@ def revoke(
     from dermaxai.store.readers import find_reader, revoke_tokens
 
     with opened(cases, store) as here, here.write() as session:
-        count = revoke_tokens(session, find_reader(session, name), actor=ACTOR)
+        reader = find_reader(session, name)
+        count = revoke_tokens(session, reader, actor=ACTOR)
     if as_json:
-        say_json({"reader": name, "revoked": count})
+        say_json({"reader": reader.pseudonym, "revoked": count})
     else:
         say(f"revoked  {count}")
 

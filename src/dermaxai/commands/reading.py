@@ -126,6 +126,8 @@ def _say(found: Summary, texts: Catalogue) -> None:
     for key, number in (("replaced", found.collected.replaced), ("outdated", found.collected.outdated)):
         if number:
             say(texts.count(f"reading.sum.{key}", number))
+    for names in found.alike:
+        say(texts.text("reading.sum.alike", names=", ".join(names)))
     if found.readers:
         table = plain_table(
             *(texts.text(f"reading.sum.{key}") for key in ("reader", "seen", "said", "alone"))

@@ -12,6 +12,7 @@ from sqlalchemy.exc import IntegrityError
 from sqlalchemy.orm import Session
 
 from dermaxai.errors import Conflict, NotAllowed, NotSignedIn, UsageError
+from dermaxai.messages import with_said
 from dermaxai.reading.typed import DIAGNOSIS, FINDINGS, clean_text
 from dermaxai.store.audit import append
 from dermaxai.store.cases import find_case
@@ -119,10 +120,11 @@ def veil_jobs(
 def _veiled(view: Mapping[str, Any]) -> dict[str, Any]:
     """States and times stay; names of stages are texts where a text was asked about."""
     asked = view["kind"] in ("query", "contrast")
+    silent = {"note": "", "said": {}}
     stages = [
-        {**stage, "note": "", "name": view["kind"] if asked else stage["name"]} for stage in view["stages"]
+        {**stage, **silent, "name": view["kind"] if asked else stage["name"]} for stage in view["stages"]
     ]
-    error = view["error"] and {**view["error"], "message": "It did not work.", "hint": ""}
+    error = view["error"] and with_said({**view["error"], "message": "It did not work.", "hint": ""})
     return {**view, "stages": stages, "error": error}
 
 

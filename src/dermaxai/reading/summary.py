@@ -13,6 +13,7 @@ from dermaxai.errors import DermaXAIError
 from dermaxai.reading.against_maps import Against, against_maps
 from dermaxai.reading.agreement import Collected, Concord, Overlap, collect, concord, overlap
 from dermaxai.reading.looking import Looked, read_page
+from dermaxai.store.readers import alike
 from dermaxai.store.shelf import Shelf
 from dermaxai.store.tables import CaseRow, Reader, Reading
 
@@ -41,6 +42,8 @@ class Summary:
     captions: Concord
     regions: Overlap
     methods: tuple[Against, ...]
+    alike: tuple[tuple[str, ...], ...] = ()
+    """Pseudonyms that differ only in spelling: if they are one person, agreement counts that person twice."""
 
     def as_json(self) -> dict[str, Any]:
         """All numbers, as `dermaxai agreement --json` and the API give them."""
@@ -54,6 +57,7 @@ class Summary:
                 }
                 for one in self.readers
             ],
+            "alike": [list(names) for names in self.alike],
             "cases": self.cases,
             "answers": len(self.collected.given),
             "replaced": self.collected.replaced,
@@ -77,6 +81,7 @@ def summarise_study(session: Session, shelf: Shelf) -> Summary:
         captions=concord([entry for entry in collected.given if entry.word is None]),
         regions=overlap(words),
         methods=tuple(against_maps(words, _looker(session, shelf))),
+        alike=tuple(map(tuple, alike(_active(session, collected)))),
     )
 
 
@@ -95,11 +100,16 @@ def _looker(session: Session, shelf: Shelf) -> Callable[[str], Looked | None]:
     return look
 
 
+def _active(session: Session, collected: Collected) -> list[Reader]:
+    """The readers who have said something."""
+    said = {entry.reader for entry in collected.given} | set(session.scalars(select(Reading.reader_id)))
+    return [reader for reader in session.scalars(select(Reader)) if reader.id in said]
+
+
 def _shares(session: Session, collected: Collected) -> tuple[Share, ...]:
-    names = {reader.id: reader.pseudonym for reader in session.scalars(select(Reader))}
+    names = {reader.id: reader.pseudonym for reader in _active(session, collected)}
     counted = select(Reading.reader_id, func.count()).group_by(Reading.reader_id)
     readings = {reader: count for reader, count in session.execute(counted)}
-    active = {entry.reader for entry in collected.given} | set(readings)
     shares = [
         Share(
             names[reader],
@@ -107,6 +117,6 @@ def _shares(session: Session, collected: Collected) -> tuple[Share, ...]:
             sum(entry.reader == reader for entry in collected.given),
             readings.get(reader, 0),
         )
-        for reader in active
+        for reader in names
     ]
     return tuple(sorted(shares, key=lambda share: share.pseudonym))

@@ -113,6 +113,11 @@ def find_head(session: Session, head: str) -> int | None:
     return session.scalar(select(Event.seq).where(Event.hash == head.strip().lower()))
 
 
+def origin(session: Session) -> str:
+    """Hash of the first event, which no other store has; of an empty trail 64 zeros."""
+    return session.scalar(select(Event.hash).where(Event.seq == 1)) or START
+
+
 def list_events(session: Session, *, subject: str = "", last: int = 50) -> list[Event]:
     """The newest events, of one subject if it is named; oldest of them first."""
     wanted = select(Event).order_by(Event.seq.desc()).limit(last)

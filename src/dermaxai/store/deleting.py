@@ -7,16 +7,16 @@ from datetime import timedelta
 from pathlib import Path
 from typing import TYPE_CHECKING
 
-from sqlalchemy import delete, func, select
-from sqlalchemy.orm import Session
+from sqlalchemy import select
 
 from dermaxai.errors import NotFound, StoreFull
-from dermaxai.store import audit
 from dermaxai.store.cases import find_case
+from dermaxai.store.condemning import condemn, drop_marks, drop_rows
 from dermaxai.store.faults import telling_faults
-from dermaxai.store.forgetting import forget_deleted, note_deleted
+from dermaxai.store.forgetting import forget_deleted
 from dermaxai.store.places import DERIVED, put_back, remove_folder, throw_away
-from dermaxai.store.tables import CaseRow, Feedback, Job, Reading, now
+from dermaxai.store.readers import sweep_doors
+from dermaxai.store.tables import CaseRow, now
 from dermaxai.store.tidying import tidy
 
 if TYPE_CHECKING:
@@ -36,9 +36,11 @@ def delete_case(store: Store, case_id: str, *, actor: str) -> None:
 def sweep(store: Store, keep_days: int) -> list[str]:
     """Delete the cases that are older than `keep_days` (0 keeps all) and tidy up; ids of what was deleted.
 
-    Raises: StoreError.
+    Tokens and visits that are over go too. Raises: StoreError.
     """
     ids = delete_older(store, timedelta(days=keep_days), actor="system") if keep_days > 0 else []
+    with suppress(StoreFull), store.write() as session:
+        sweep_doors(session)
     tidy(store)
     return ids
 
@@ -59,12 +61,17 @@ def delete_older(store: Store, age: timedelta, *, actor: str) -> list[str]:
 
 
 def _delete(store: Store, case_id: str, actor: str) -> None:
-    """On a full disk even deleting needs a little space: what can be made again makes it."""
+    """On a full disk even deleting needs space: what can be made again makes it, or the case itself."""
     try:
         _delete_once(store, case_id, actor)
     except StoreFull:
-        remove_folder(store.folder / DERIVED)
-        _delete_once(store, case_id, actor)
+        with telling_faults():
+            remove_folder(store.folder / DERIVED)
+        try:
+            _delete_once(store, case_id, actor)
+        except StoreFull:
+            _delete_files_first(store, case_id, actor)
+    drop_marks(store)
 
 
 def _delete_once(store: Store, case_id: str, actor: str) -> None:
@@ -74,10 +81,7 @@ def _delete_once(store: Store, case_id: str, actor: str) -> None:
         with store.write() as session:
             row = find_case(session, case_id)
             thrown = row.folder, throw_away(store.folder, row.id, row.folder)
-            counts = _counts(session, case_id)
-            session.execute(delete(CaseRow).where(CaseRow.id == case_id))
-            audit.append(session, actor, "case.deleted", case_id, **counts)
-            note_deleted(session)
+            drop_rows(session, case_id, actor)
     except BaseException:
         if thrown:
             put_back(store.folder, case_id, *thrown)
@@ -86,10 +90,15 @@ def _delete_once(store: Store, case_id: str, actor: str) -> None:
         remove_folder(thrown[1])
 
 
-def _counts(session: Session, case_id: str) -> dict[str, int]:
-    """How much goes with the case."""
-    columns = {"readings": Reading.case_id, "feedback": Feedback.case_id, "jobs": Job.case_id}
-    return {
-        name: session.scalar(select(func.count()).where(column == case_id)) or 0
-        for name, column in columns.items()
-    }
+def _delete_files_first(store: Store, case_id: str, actor: str) -> None:
+    """There is no way back from here: what is left to do is done later if need be."""
+    with store.write() as session:
+        condemn(store.folder, case_id, find_case(session, case_id).folder)
+    try:
+        with suppress(NotFound):  # Who opened the store in the meantime has finished it.
+            _delete_once(store, case_id, actor)
+    except StoreFull as error:
+        raise StoreFull(
+            "The files of the case are deleted, but there is no space left to delete what was said of it.",
+            hint="Make space: the rest is deleted as soon as there is some, within an hour.",
+        ) from error

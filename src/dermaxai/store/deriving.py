@@ -18,7 +18,7 @@ from typing import TYPE_CHECKING
 
 from PIL import Image
 
-from dermaxai import report, viewer
+from dermaxai import messages, report, viewer
 from dermaxai.errors import StoreReadOnly
 from dermaxai.report import made_json
 from dermaxai.store.faults import telling_faults
@@ -77,8 +77,9 @@ def picture_name(kind: str, sha256: str) -> str:
 @functools.cache
 def writer_version() -> str:
     """Changes with the code that writes pages, so that another version of the program reads none of ours."""
-    files = (viewer.__file__, report.__file__)
-    return hashlib.sha256(b"".join(Path(str(file)).read_bytes() for file in files)).hexdigest()[:8]
+    files = (viewer.__file__, report.__file__, messages.__file__)
+    written = (Path(str(file)).read_bytes() for file in files)
+    return hashlib.sha256(b"".join([*written, *messages.catalogues()])).hexdigest()[:8]
 
 
 def spare_folder() -> Path:

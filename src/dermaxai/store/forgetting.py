@@ -12,6 +12,7 @@ from contextlib import closing, suppress
 from typing import TYPE_CHECKING, Any
 
 from dermaxai.errors import StoreError
+from dermaxai.store.alone import copies_of, file_of
 from dermaxai.store.faults import telling_faults
 
 if TYPE_CHECKING:
@@ -43,10 +44,17 @@ def forget_deleted(store: Store) -> None:
     with suppress(StoreError), telling_faults(), closing(store.engine.raw_connection()) as connection:
         cursor: Any = connection.cursor()
         if cursor.execute("PRAGMA user_version").fetchone()[0] == OWED:
+            _drop_copies(connection)
             cursor.execute("PRAGMA temp_store=MEMORY")
             cursor.execute("VACUUM")
             cursor.execute("PRAGMA user_version=0")
             _empty_log(cursor)
+
+
+def _drop_copies(connection: Any) -> None:  # noqa: ANN401 - of the pool
+    """A copy from before an upgrade holds what has been deleted now."""
+    for copy in copies_of(file_of(connection.driver_connection)):
+        copy.unlink(missing_ok=True)
 
 
 def _empty_log(cursor: Any) -> None:  # noqa: ANN401 - of the driver

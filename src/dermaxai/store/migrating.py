@@ -4,18 +4,21 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from sqlalchemy import Connection, Engine, inspect, text
+from sqlalchemy import Connection, Engine, inspect, select, text
+from sqlalchemy.orm import Session
 
 from dermaxai.errors import StoreOutdated
+from dermaxai.store.alone import alone_on_server, alone_with_file, alone_with_new_file
+from dermaxai.store.audit import append
+from dermaxai.store.names import fold_pseudonym
+from dermaxai.store.tables import Reader
 
 if TYPE_CHECKING:
     from alembic.config import Config
 
-HEAD = "r001"
+HEAD = "r002"
 """The newest revision in `migrations/versions`."""
 VERSIONS = "alembic_version"
-LOCK = 0x6465726D
-"""Number of the advisory lock under which one program at a time changes the tables of PostgreSQL."""
 
 
 def check_version(engine: Engine) -> None:
@@ -26,20 +29,30 @@ def check_version(engine: Engine) -> None:
         raise _outdated(found)
 
 
+def check_still(connection: Connection) -> None:
+    """Raises: StoreOutdated where another program has changed the tables since they were opened."""
+    found = str(connection.scalar(text(f"SELECT version_num FROM {VERSIONS}")) or "")
+    if found != HEAD:
+        raise _outdated(found)
+
+
 def bring_up_to_date(engine: Engine) -> None:
     """Make or change the tables in one transaction; nothing is done where they are as they should be.
 
-    Raises: StoreOutdated for tables of a newer program, or of none that is known.
+    Raises: StoreOutdated for tables of a newer program, or of none that is known; StoreUnreachable where a
+    program, perhaps of the older version, works with an older file.
     """
     with engine.connect() as connection:
-        if read_version(connection) == HEAD:
-            return
-    with engine.execution_options(dermaxai_writes=True).begin() as connection:
-        if connection.dialect.name == "postgresql":
-            connection.execute(text("SELECT pg_advisory_xact_lock(:lock)"), {"lock": LOCK})
+        found = read_version(connection)
+    if found == HEAD:
+        return
+    _check_known(found)
+    ways = {"sqlite": alone_with_new_file if not found else alone_with_file, "postgresql": alone_on_server}
+    with ways[engine.dialect.name](engine) as connection:
         found = read_version(connection)
         if found != HEAD:
             _upgrade(connection, found)
+            _tell(connection, found)
 
 
 def read_version(connection: Connection) -> str:
@@ -62,16 +75,35 @@ def migration_config() -> Config:
     return config
 
 
-def _upgrade(connection: Connection, found: str) -> None:
-    from alembic import command
+def _check_known(found: str) -> None:
+    """Raises: StoreOutdated."""
     from alembic.script import ScriptDirectory
 
-    config = migration_config()
-    known = {script.revision for script in ScriptDirectory.from_config(config).walk_revisions()}
-    if found and found not in known:
+    scripts = ScriptDirectory.from_config(migration_config())
+    if found and found not in {script.revision for script in scripts.walk_revisions()}:
         raise _outdated(found)
+
+
+def _upgrade(connection: Connection, found: str) -> None:
+    """Raises: StoreOutdated."""
+    from alembic import command
+
+    _check_known(found)
+    config = migration_config()
     config.attributes["connection"] = connection
     command.upgrade(config, "head")
+
+
+def _tell(connection: Connection, found: str) -> None:
+    """The audit trail hears of an upgrade, and of readers who would be one today."""
+    if not found:
+        return
+    with Session(connection) as session:
+        append(session, "system", "store.upgraded", "store", before=found, after=HEAD)
+        for reader in session.scalars(select(Reader).order_by(Reader.id)):
+            if reader.folded != fold_pseudonym(reader.pseudonym):
+                append(session, "system", "reader.alike", reader.pseudonym, folded=reader.folded)
+        session.commit()
 
 
 def _outdated(found: str) -> StoreOutdated:

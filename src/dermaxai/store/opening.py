@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -17,17 +18,18 @@ from sqlalchemy.orm import Session
 from sqlalchemy.pool import QueuePool
 
 from dermaxai.errors import MissingExtra, SettingError, StoreUnreachable
+from dermaxai.store.alone import WRITES, is_held
 from dermaxai.store.faults import telling_faults
-from dermaxai.store.migrating import bring_up_to_date, check_version
+from dermaxai.store.migrating import bring_up_to_date, check_still, check_version
 from dermaxai.store.tidying import tidy
 
 FILE = "dermaxai.sqlite"
 """The database inside the folder of cases, where no URL is given."""
 
-WRITES = "dermaxai_writes"
-"""Option of connections that hold the write lock."""
 WAIT = 15
 """Seconds that a writer waits for another."""
+HELD = 0.05
+"""Seconds between two looks whether another program has let go of the file."""
 CONNECT = 5
 """Seconds until a server that does not answer counts as lost."""
 
@@ -72,6 +74,7 @@ class Store:
             connection = session.connection()
             if not self.is_sqlite:
                 connection.execute(text("SELECT seq FROM chain FOR UPDATE"))
+            check_still(connection)
             yield session
 
     def _info(self) -> dict[str, Any]:
@@ -188,9 +191,24 @@ def _connected(name: str, *, uri: bool = False) -> sqlite3.Connection:
 
 def _prepared(connection: sqlite3.Connection) -> sqlite3.Connection:
     """Keys that hold, deleted text that is gone, and nothing lost when the power is."""
-    for pragma in ("journal_mode=WAL", "synchronous=FULL", "foreign_keys=ON", "secure_delete=ON"):
+    _begin_log(connection)
+    for pragma in ("synchronous=FULL", "foreign_keys=ON", "secure_delete=ON"):
         connection.execute(f"PRAGMA {pragma}")
     return connection
+
+
+def _begin_log(connection: sqlite3.Connection) -> None:
+    """SQLite itself does not wait here while another program changes the tables."""
+    end = time.monotonic() + WAIT
+    while True:
+        try:
+            connection.execute("PRAGMA journal_mode=WAL")
+            return
+        except sqlite3.OperationalError as error:
+            if not is_held(error) or time.monotonic() > end:
+                connection.close()
+                raise
+        time.sleep(HELD)
 
 
 def _connected_readonly(file: Path) -> sqlite3.Connection:

@@ -15,6 +15,8 @@ from dermaxai.store.names import check_case_id, check_folder_name
 WAITING = ".waiting"
 DERIVED = ".derived"
 TRASH = ".trash"
+MAKING = ".making"
+"""Where workers make cases, as `<case>.<claim>`."""
 
 
 def places_of(home: Path, case_id: str, folder: str) -> dict[str, Path]:

@@ -6,14 +6,16 @@ import hashlib
 import hmac
 import secrets
 import unicodedata
+from collections.abc import Iterable
 from datetime import datetime, timedelta
 from typing import get_args
 
-from sqlalchemy import delete, select
+from sqlalchemy import delete, or_, select
 from sqlalchemy.orm import Session
 
 from dermaxai.errors import Conflict, NotFound, UsageError
 from dermaxai.store import audit
+from dermaxai.store.names import fold_pseudonym
 from dermaxai.store.tables import Reader, Role, Token, Visit, now
 
 SECRET_BYTES = 32
@@ -32,7 +34,7 @@ def check_pseudonym(text: str) -> str:
     'reader 3'
     """
     name = unicodedata.normalize("NFC", text)
-    fault = _fault_of(name)
+    fault = _fault_of(name) or _fault_of(unicodedata.normalize("NFKC", name))
     if fault:
         raise UsageError(
             f"A pseudonym {fault}.", hint=f"1 to {LONGEST} letters, digits and signs, for example 'reader-3'."
@@ -53,16 +55,20 @@ def _fault_of(name: str) -> str:
         return "does not consist of dots alone"
     if name != name.strip():
         return "does not begin or end with a space"
-    return f"cannot be '{name}', a name of the program's own" if name.casefold() in RESERVED else ""
+    reserved = fold_pseudonym(name) in RESERVED
+    return f"cannot be '{name}', a name of the program's own" if reserved else ""
 
 
 def add_reader(session: Session, pseudonym: str, role: Role, *, actor: str) -> Reader:
-    """A new reader. Raises: UsageError, Conflict where the pseudonym is taken."""
+    """A new reader. Raises: UsageError, Conflict where another spelling of the pseudonym is taken."""
     name = check_pseudonym(pseudonym)
     if role not in get_args(Role):
         raise UsageError(f"There is no role '{role}'.", hint="Roles are reader and admin.")
-    if session.scalar(select(Reader).where(Reader.pseudonym == name)):
-        raise Conflict(f"There is a reader '{name}' already.", hint="Choose another pseudonym.")
+    for taken in _readers_like(session, name):
+        told = "" if taken.pseudonym == name else f": '{name}' differs only in spelling"
+        raise Conflict(
+            f"There is a reader '{taken.pseudonym}' already{told}.", hint="Choose another pseudonym."
+        )
     reader = Reader(pseudonym=name, role=role, created=now())
     session.add(reader)
     session.flush()
@@ -76,12 +82,39 @@ def list_readers(session: Session) -> list[Reader]:
 
 
 def find_reader(session: Session, pseudonym: str) -> Reader:
-    """Raises: NotFound."""
+    """The reader of a pseudonym, however it is spelt.
+
+    Raises: NotFound; Conflict where an earlier version of this program took several spellings of it for
+    several readers, and this is none of them.
+    """
     name = unicodedata.normalize("NFC", pseudonym)
-    reader = session.scalar(select(Reader).where(Reader.pseudonym == name))
-    if reader is None:
+    alike = _readers_like(session, name)
+    exact = [reader for reader in alike if reader.pseudonym == name]
+    if not alike:
         raise NotFound(f"There is no reader '{name}'.", hint="dermaxai readers list shows all.")
-    return reader
+    if len(alike) > 1 and not exact:
+        spelt = ", ".join(f"'{reader.pseudonym}'" for reader in alike)
+        raise Conflict(f"'{name}' may be any of {spelt}.", hint="Write one of them exactly.")
+    return (exact or alike)[0]
+
+
+def alike(readers: Iterable[Reader]) -> list[list[str]]:
+    """Pseudonyms that differ only in spelling and are several readers all the same: perhaps one person twice.
+
+    They come from versions of this program that took each spelling for a reader of its own.
+    """
+    groups: dict[str, list[str]] = {}
+    for reader in readers:
+        groups.setdefault(fold_pseudonym(reader.pseudonym), []).append(reader.pseudonym)
+    return [sorted(group) for _, group in sorted(groups.items()) if len(group) > 1]
+
+
+def _readers_like(session: Session, name: str) -> list[Reader]:
+    """Those whose pseudonym is another spelling of `name`, or the same; the oldest first."""
+    folded = fold_pseudonym(name)
+    same = or_(Reader.folded == folded, Reader.folded.startswith(f"{folded}#", autoescape=True))
+    found = session.scalars(select(Reader).where(same).order_by(Reader.id))
+    return [reader for reader in found if fold_pseudonym(reader.pseudonym) == folded]
 
 
 def issue_token(session: Session, reader: Reader, *, days: int, actor: str) -> str:
@@ -150,6 +183,13 @@ def visit_of(session: Session, secret: str) -> Visit | None:
         if token is None or not _is_valid(token):
             return None
     return found
+
+
+def sweep_doors(session: Session) -> None:
+    """Forget visits that are over and tokens that let nobody in; the audit trail keeps their events."""
+    made = now()
+    session.execute(delete(Visit).where(Visit.expires <= made))
+    session.execute(delete(Token).where(or_(Token.expires <= made, Token.revoked.is_not(None))))
 
 
 def close_visit(session: Session, secret: str) -> None:

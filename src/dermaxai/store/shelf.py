@@ -18,8 +18,10 @@ from dermaxai.errors import NotFound
 from dermaxai.store.deriving import derive, page_of, photo_of, picture_name, writer_version
 from dermaxai.store.faults import telling_faults
 from dermaxai.store.files import keep_folder, write_file, write_folder
+from dermaxai.store.indexing import STAMP, stamp_of
 from dermaxai.store.names import check_case_id, check_folder_name
 from dermaxai.store.places import DERIVED, WAITING, remove_folder, throw_away
+from dermaxai.store.steadily import read_steadily
 from dermaxai.store.uploads import pack_image, unpack_image
 
 if TYPE_CHECKING:
@@ -87,14 +89,38 @@ class Shelf:
     def page(self, row: CaseRow) -> bytes:
         """What the viewer mounts, as JSON; derived once per revision. Raises: NotFound, StoreError."""
         name = f"page-{row.revision}-{writer_version()}.json"
-        return derive(self._derived(row), name, lambda: page_of(self.load(row))).read_bytes()
+
+        def make() -> bytes:
+            page = page_of(self.load(row))
+            if self._is_of(row):
+                return page
+            raise _Otherwise(page)
+
+        try:
+            return derive(self._derived(row), name, make).read_bytes()
+        except _Otherwise as other:  # The next revision, which the row does not know yet: shown, not kept.
+            return other.page
+
+    def made_file(self, row: CaseRow, name: str) -> Path:
+        """A file of the case folder, as it was written. Raises: NotFound where it is gone."""
+        path = self.case_folder(row) / name
+        if not path.is_file():
+            raise _gone(row.id)
+        return path
 
     def load(self, row: CaseRow) -> Case:
-        """The case. Raises: NotFound where it is not made or gone; DataError for a damaged one."""
+        """The case, of one revision also where it is replaced meanwhile.
+
+        Raises: NotFound where it is not made or gone; DataError for a damaged one.
+        """
         home = self.case_folder(row)
-        if not (home / "case.json").is_file():
-            raise _gone(row.id)
-        return load_case(home)
+
+        def read() -> Case:
+            if not (home / "case.json").is_file():
+                raise _gone(row.id)
+            return load_case(home)
+
+        return read_steadily(home, read)
 
     def save(self, row: CaseRow, case: Case) -> Path:
         """Keep the case in its folder in one step, safe from a power cut. Raises: StoreError."""
@@ -107,6 +133,11 @@ class Shelf:
         """Every file of a case: folder, photo, derived files. Raises: StoreError."""
         with telling_faults():
             remove_folder(throw_away(self.folder, row.id, row.folder))
+
+    def _is_of(self, row: CaseRow) -> bool:
+        """Whether the folder is what the row was made of, as far as the row knows."""
+        known = row.facts.get(STAMP)
+        return not known or known == stamp_of(self.case_folder(row))
 
     def _waiting(self, case_id: str) -> Path:
         return self.folder / WAITING / check_case_id(case_id)
@@ -124,6 +155,14 @@ class Shelf:
             raise _gone(row.id)
 
         return derive(self._derived(row), picture_name(kind, row.sha256), make)
+
+
+class _Otherwise(Exception):
+    """A page of another revision than the one that was asked for."""
+
+    def __init__(self, page: bytes) -> None:
+        super().__init__()
+        self.page = page
 
 
 def _gone(case_id: str) -> NotFound:

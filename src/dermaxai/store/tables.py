@@ -30,8 +30,11 @@ from sqlalchemy import (
 )
 from sqlalchemy.orm import DeclarativeBase, Mapped, mapped_column
 
-CaseState = Literal["waiting", "ready", "failed", "gone"]
-"""'gone': the case folder is no longer there; what readers said of it is kept."""
+from dermaxai.store.names import fold_pseudonym
+
+CaseState = Literal["waiting", "ready", "failed", "stopped", "gone"]
+"""'stopped': somebody cancelled the job before there was a case. 'gone': the case folder is no longer there;
+what readers said of it is kept."""
 JobState = Literal["waiting", "running", "done", "failed", "cancelled"]
 JobKind = Literal["explain", "methods", "query", "contrast", "concepts", "measure", "sanity"]
 Role = Literal["reader", "admin"]
@@ -85,6 +88,10 @@ class Base(DeclarativeBase):
     type_annotation_map = {datetime: Moment, dict[str, Any]: JSON, list[Any]: JSON}  # noqa: RUF012
 
 
+def _fold(context: Any) -> str:  # noqa: ANN401 - of a statement that is executed
+    return fold_pseudonym(context.get_current_parameters()["pseudonym"])
+
+
 class Reader(Base):
     """Somebody under a pseudonym; a name that identifies a person has no place here."""
 
@@ -93,6 +100,10 @@ class Reader(Base):
 
     id: Mapped[int] = mapped_column(primary_key=True)
     pseudonym: Mapped[str] = mapped_column(String(64), unique=True)
+    """As it was first written."""
+    folded: Mapped[str] = mapped_column(Text, unique=True, default=_fold)
+    """What all spellings of it have in common; followed by '#' and a number for a reader from the time when
+    each spelling was a reader of its own."""
     role: Mapped[str] = mapped_column(String(16))
     created: Mapped[datetime]
 

@@ -12,8 +12,9 @@ from typing import TYPE_CHECKING
 
 from sqlalchemy import select
 
+from dermaxai.store.condemning import finish_deletions
 from dermaxai.store.forgetting import forget_deleted
-from dermaxai.store.places import DERIVED, TRASH, WAITING, put_back, remove_folder
+from dermaxai.store.places import DERIVED, MAKING, TRASH, WAITING, put_back, remove_folder
 from dermaxai.store.tables import CaseRow
 
 if TYPE_CHECKING:
@@ -32,8 +33,10 @@ def tidy(store: Store) -> None:
     """Nothing that a program at work still needs is touched. Raises: StoreError."""
     _finish_swaps(store.folder)
     _empty_trash(store)
+    finish_deletions(store)
     for folder in (WAITING, DERIVED):
         _drop_orphans(store, store.folder / folder)
+    _drop_unfinished(store)
     forget_deleted(store)
 
 
@@ -76,6 +79,18 @@ def _drop_orphans(store: Store, home: Path) -> None:
         known: Collection[str] = set(session.scalars(select(CaseRow.id)))
     for folder in old:
         if folder.name not in known:
+            remove_folder(folder)
+
+
+def _drop_unfinished(store: Store) -> None:
+    """Cases that a killed worker was making and that have no row any more: no worker may come to do it."""
+    old = [folder for folder in _folders(store.folder / MAKING) if _is_old(folder)]
+    if not old:
+        return
+    with store.read() as session:
+        known: Collection[str] = set(session.scalars(select(CaseRow.id)))
+    for folder in old:
+        if folder.name.partition(".")[0] not in known:
             remove_folder(folder)
 
 

@@ -1,6 +1,7 @@
 // Who is reading: the session, signing in with a token, a pseudonym on this machine, signing out.
 
 import { get, on, post, remove, setCsrf } from "./api.js";
+import { forgetKept, settle } from "./begun.js";
 import { button, copy, faultCard, label, make, open, say, served, singleKeys } from "./states.js";
 
 const session = { actor: null, asking: null };
@@ -26,6 +27,7 @@ async function refresh() {
     if (fault.status !== 401) throw fault;
     setCsrf("");
   } finally {
+    settle(session.actor?.store ?? "", isNamed() ? session.actor.name : "");
     draw();
   }
 }
@@ -96,6 +98,7 @@ function showWho() {
   const out = async () => {
     dialog.close();
     await remove("/api/session");
+    forgetKept();
     await refresh();
     document.dispatchEvent(new CustomEvent("dermaxai:reader"));
   };

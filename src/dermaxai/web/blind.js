@@ -1,16 +1,18 @@
 // Blind reading: a form beside the photo; nothing of the machine's is on the page.
 
-import { draftsOf } from "./begun.js";
+import { draftsOf, keepBegun } from "./begun.js";
 import { post } from "./api.js";
+import { broughtNote } from "./said.js";
 import { make, say, showFault } from "./states.js";
 
 /** The reader's own reading of a photo, before anything of the machine's is shown. */
 export function mountBlind(home, context) {
   const drafts = draftsOf(context.owner(), context.id, "");
-  const draft = drafts.get("alone") ?? { findings: "", diagnosis: "", confidence: null, spent: 0, changed: false };
+  const empty = () => ({ findings: "", diagnosis: "", confidence: null, spent: 0, changed: false });
+  const draft = drafts.get("alone") ?? empty();
   drafts.set("alone", draft);
-  const began = performance.now();
-  const spent = () => draft.spent + performance.now() - began; // the photo was in sight for so long
+  let began = performance.now();
+  const count = () => ([draft.spent, began] = [draft.spent + performance.now() - began, performance.now()]); // the photo was in sight for so long
   const field = (key, input, more) => make("label", { class: "field" }, make("span", { say: key }), more && make("small", { say: more }), input);
   const findings = make("textarea", { rows: 5, maxlength: 4000, required: true });
   const diagnosis = make("input", { type: "text", maxlength: 500, autocomplete: "off" });
@@ -30,17 +32,18 @@ export function mountBlind(home, context) {
       findings.focus();
       return;
     }
-    const seconds = Math.round(spent() / 100) / 10;
+    count();
+    const seconds = Math.round(draft.spent / 100) / 10;
     if (!context.isNamed() && !(await context.askName())) return;
     const { confidence } = draft;
     go.disabled = true;
     try {
       await post(`/api/cases/${context.id}/reading`, { findings: findings.value, diagnosis: diagnosis.value, confidence, seconds });
-      draft.changed = false;
+      settled();
       context.load();
     } catch (fault) {
       if (fault.error === "Conflict") {
-        draft.changed = false;
+        settled();
         return context.load();
       }
       showFault(trouble, fault);
@@ -49,17 +52,37 @@ export function mountBlind(home, context) {
     }
   }
 
+  /** Nothing is begun any more. */
+  function settled() {
+    draft.changed = false;
+    keepBegun(drafts);
+  }
+
   function destroy() {
-    draft.spent = spent();
+    count();
     form.remove();
   }
 
-  findings.value = draft.findings;
-  diagnosis.value = draft.diagnosis;
-  if (draft.confidence) form.querySelector(`[name=confidence][value="${draft.confidence}"]`).checked = true;
+  function show() {
+    findings.value = draft.findings;
+    diagnosis.value = draft.diagnosis;
+    for (const one of form.querySelectorAll("[name=confidence]")) one.checked = Number(one.value) === draft.confidence;
+  }
+
+  /** The time for which the photo was in sight stays. */
+  function renew() {
+    count();
+    drafts.set("alone", Object.assign(draft, empty(), { spent: draft.spent }));
+    show();
+  }
+
+  show();
+  form.prepend(broughtNote(drafts, renew));
   form.addEventListener("input", () => {
     const chosen = form.querySelector("[name=confidence]:checked");
     Object.assign(draft, { findings: findings.value, diagnosis: diagnosis.value, confidence: chosen ? Number(chosen.value) : null, changed: true });
+    count();
+    keepBegun(drafts);
   });
   (context.slot ?? home).replaceChildren(form);
   return { speak() {}, greet() {}, destroy };

@@ -106,7 +106,7 @@ class CaseView {
     else this.showWaiting();
     const { job } = entry;
     if (job && !hasEnded(job)) this.watch(job);
-    else if (entry.state === "failed") this.showFailed(job);
+    else if (["failed", "stopped"].includes(entry.state)) this.showFailed(job);
     else this.part("progress").replaceChildren();
     this.asking?.refresh(entry);
     this.checking?.refresh(entry);

@@ -13,6 +13,11 @@ const UPWARDS = ["caption", "name", "faithfulness"]; // sorted from the first le
 /** Whether the list must not tell what the model said: blind mode, and nobody who leads the study. */
 const isVeiled = () => served.blind && !(reader()?.role === "admin" && reader().by !== "local");
 
+/** What stands in the place of a caption. */
+const untold = (state) => ({
+  ready: "caption.empty", failed: "cases.failed", stopped: served.models.length ? "cases.stopped" : "case.cancelled",
+}[state] ?? `cases.state.${state}`);
+
 /** Neither a search nor an order by what the model said. */
 function veil(form) {
   form.querySelector(".grow").hidden = true;
@@ -131,7 +136,7 @@ class GalleryView {
   row(entry) {
     const ready = entry.state === "ready" && !entry.hidden;
     const title = entry.hidden ? say(make("span", { class: "soft" }), "cases.hidden") : make("span", { lang: entry.language ?? null }, entry.caption || "");
-    if (!entry.hidden && !entry.caption) say(title, entry.state === "ready" ? "caption.empty" : `cases.state.${entry.state}`);
+    if (!entry.hidden && !entry.caption) say(title, untold(entry.state));
     const facts = [entry.name, entry.encoder, moment(entry.created)].filter(Boolean);
     const tick = make("input", { type: "checkbox", value: entry.id, disabled: !ready, label: ["cases.choose", { name: entry.caption || entry.name || entry.id }],
       onchange: (event) => this.toggle(entry.id, event.target.checked) });

@@ -8,10 +8,11 @@
 // the first two also greet(), for when whoever is reading has chosen a pseudonym.
 
 import { Fault, get, post } from "./api.js";
-import { draftsOf, unsent } from "./begun.js";
+import { draftsOf, isBrought, keepBegun, unsent } from "./begun.js";
 import { Onward } from "./next.js";
+import { drawPills } from "./pills.js";
 import { Board, boundsOf, placeOf, TOOLS } from "./regions.js";
-import { drawSaid, drawUnsent, SIGNS } from "./said.js";
+import { broughtNote, drawSaid, drawUnsent, SIGNS } from "./said.js";
 import { announce, button, make, name, say, served, showFault, t } from "./states.js";
 import { icon } from "./tools.js";
 
@@ -74,11 +75,12 @@ class Room {
     this.status = make("span", { class: "soft", role: "status" });
     this.trouble = make("div", { hidden: true });
     this.onward = new Onward(this.context.id);
+    this.brought = broughtNote(this.drafts, () => this.take(this.key));
     this.unsent = make("p", { class: "soft unsent" });
     this.who = make("p", { class: "soft" });
     this.mine = make("div", { class: "mine" });
     this.form = make("form", { class: "judge", onsubmit: (event) => this.send(event) },
-      make("h2", { say: "reading" }), this.subject, this.method, this.pills, this.more, this.marking,
+      make("h2", { say: "reading" }), this.brought, this.subject, this.method, this.pills, this.more, this.marking,
       make("label", { class: "field" }, make("span", { say: "reading.comment" }), this.comment, this.left),
       this.trouble, make("div", { class: "row" }, this.save, this.status), this.onward.home, this.unsent, this.who, this.mine);
     this.context.slot.replaceChildren(this.form);
@@ -145,6 +147,7 @@ class Room {
 
   change(values) {
     Object.assign(this.draft, values, { changed: true });
+    keepBegun(this.drafts);
     this.hold();
     this.show();
   }
@@ -161,7 +164,7 @@ class Room {
     this.showMethod();
     const kinds = isWord ? ANSWERS : WHOLE;
     const prefix = isWord ? "reading" : "reading.caption";
-    this.choices(this.pills, "answer", kinds.map((answer) => [answer, `${prefix}.${answer}`, {}, SIGNS[answer]]), draft.answer, (answer) => this.change({ answer }));
+    drawPills(this.pills, "answer", kinds.map((answer) => [answer, `${prefix}.${answer}`, {}, SIGNS[answer]]), draft.answer, (answer) => this.change({ answer }));
     this.more.hidden = !draft.answer;
     if (draft.answer) say(this.more, `${prefix}.${draft.answer}.more`);
     this.marking.hidden = !isWord || draft.answer === "wrong_word";
@@ -173,6 +176,7 @@ class Room {
     else if (draft.given) say(this.status, "reading.saved");
     else this.quiet(this.status);
     drawUnsent(this.unsent, unsent(this.drafts).filter((other) => other !== key), viewer, (other) => this.open(other));
+    this.brought.hidden = !isBrought(this.drafts);
     this.showMarks();
   }
 
@@ -184,20 +188,10 @@ class Room {
   showSubject() {
     const word = this.last && this.viewer.label(this.last);
     const choices = [word && [this.last, "reading.word", { word }], ["caption", "reading.caption", {}]].filter(Boolean);
-    this.choices(this.subject, "subject", choices, this.key ?? "", (key) => {
+    drawPills(this.subject, "subject", choices, this.key ?? "", (key) => {
       this.take(key);
       this.hold();
     });
-  }
-
-  /** Radio buttons that look like pills; the one that has the focus keeps it. */
-  choices(home, field, entries, chosen, react) {
-    const held = home.contains(document.activeElement) ? document.activeElement.value : null;
-    home.replaceChildren(...entries.map(([value, key, values, sign]) => {
-      const input = make("input", { type: "radio", name: `reading-${field}`, value, checked: value === chosen, onchange: () => react(value) });
-      return make("label", { class: "pill" }, input, make("span", {}, sign && make("b", { "aria-hidden": "true" }, sign), make("span", { say: [key, values] })));
-    }));
-    if (held !== null) home.querySelector(`[value="${held}"]`)?.focus();
   }
 
   /** The map in sight: that is what 'place' is about. */
@@ -299,6 +293,7 @@ class Room {
     try {
       await post(`/api/cases/${this.context.id}/feedback`, body);
       draft.changed = false;
+      keepBegun(this.drafts);
       showFault(this.trouble, null);
       this.showWho();
       await this.load();

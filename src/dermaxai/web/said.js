@@ -1,6 +1,7 @@
 // What was said of a case so far: own answers, own blind reading, and for an admin what everybody said.
 
-import { make, moment, name, say, t } from "./states.js";
+import { discard, isBrought } from "./begun.js";
+import { button, make, moment, name, say, t } from "./states.js";
 
 export const SIGNS = { agree: "✓", wrong_place: "↔", wrong_word: "✗" };
 
@@ -38,4 +39,14 @@ export function drawUnsent(home, keys, viewer, open) {
   const subject = (key) => (key === "caption" ? t("reading.caption") : viewer.label(key));
   home.hidden = !keys.length;
   home.replaceChildren(make("span", { say: "reading.unsaved" }), ": ", ...keys.map((key) => make("button", { type: "button", class: "button quiet", onclick: () => open(key) }, subject(key))));
+}
+
+/** Says that drafts came back with the page; `renew()` follows where they are discarded. */
+export function broughtNote(drafts, renew) {
+  const note = make("p", { class: "soft brought", hidden: !isBrought(drafts) }, make("span", { say: "reading.brought" }), " ", button("reading.discard", () => {
+    discard(drafts);
+    note.hidden = true;
+    renew();
+  }, "quiet"));
+  return note;
 }

@@ -40,6 +40,7 @@ class Summary {
     this.study = study;
     const counts = make("p", { class: "study-counts" }, ...[["readers", study.readers.length], ["cases", study.cases], ["answers", study.answers]].map(([key, count]) => words(`reading.sum.${key}`, { number: count })));
     const notes = ["replaced", "outdated"].filter((key) => study[key]).map((key) => make("p", { class: "soft", say: [`reading.sum.${key}`, { number: study[key] }] }));
+    notes.push(...study.alike.map((names) => make("p", { class: "caution", say: ["reading.sum.alike", { names: names.join(", ") }] })));
     const parts = study.answers || study.readers.length ? this.parts(study) : [emptiness("reading.sum.none")];
     this.home.replaceChildren(make("h1", { say: "reading.sum" }), counts, ...notes, ...parts, this.exports());
   }
