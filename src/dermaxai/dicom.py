@@ -161,11 +161,13 @@ def _check_syntax(syntax: str, name: str) -> None:
     from pydicom.uid import UID
 
     plugin = PLUGINS.get(syntax)
-    hint = "Export it uncompressed or as JPEG baseline"
-    hint += f", or convert it with pydicom after: pip install {plugin}" if plugin else ""
-    raise ImageUnreadable(
-        f"'{name}' is stored as '{UID(syntax).name}', which is not read here.", hint=f"{hint}."
-    )
+    hint = "Export it uncompressed or as JPEG baseline."
+    if plugin:
+        hint = (
+            "Export it uncompressed or as JPEG baseline, or convert it with pydicom after: "
+            f"pip install {plugin}."
+        )
+    raise ImageUnreadable(f"'{name}' is stored as '{UID(syntax).name}', which is not read here.", hint=hint)
 
 
 def _notes(dataset: Dataset) -> Iterator[str]:

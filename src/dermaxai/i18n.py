@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import functools
 import json
+import math
 import re
 from collections.abc import Mapping
 from importlib import resources
@@ -24,6 +25,12 @@ LANGUAGES: tuple[Language, ...] = ("en", "ru")
 ROOMS = ("case", "page", "reading", "errors", "print")
 """Strings of a case and its report; of the served page; of the reading room; of errors; of what is printed,
 and of the report of a folder of cases."""
+DASH = "–"
+SIGNS: Mapping[Language, Mapping[int, str]] = {
+    "en": str.maketrans({"-": "−"}),
+    "ru": str.maketrans({"-": "−", ".": ",", ",": "\N{NO-BREAK SPACE}"}),
+}
+"""What stands in a number for Python's minus, point and mark between thousands."""
 
 
 class Catalogue:
@@ -53,7 +60,8 @@ class Catalogue:
         entry = self._entry(key)
         if isinstance(entry, str):
             raise UsageError(f"'{key}' has no plural forms.", hint="Ask for it with `text`.")
-        return _fill(entry[plural(self.language, number)], {"number": number, **values})
+        told = self.number(number, 0)
+        return _fill(entry[plural(self.language, number)], {"number": told, **values})
 
     def name(self, kind: str, name: str) -> str:
         """The readable name of a method, metric, scalar, layer or setting; itself where none is known.
@@ -62,6 +70,29 @@ class Catalogue:
         ('Grad-ECLIP', 'my_own')
         """
         return str(self.entries.get(f"{kind}.{name}", name))
+
+    def number(self, value: float, digits: int = 2, *, signed: bool = False) -> str:
+        """A number as people of this language write it, with so many digits behind its mark; a dash for NaN.
+
+        A real minus, but none before zero. `signed`: with a plus above zero.
+
+        >>> catalogue("ru").number(-0.126), catalogue("en").number(0.5, 1, signed=True)
+        ('−0,13', '+0.5')
+        """
+        if not math.isfinite(value):
+            return DASH
+        text = f"{value:{'+' if signed else ''},.{digits}f}"
+        if not any(sign in "123456789" for sign in text):
+            text = text.lstrip("+-")
+        return text.translate(SIGNS[self.language])
+
+    def percent(self, share: float, digits: int = 0) -> str:
+        r"""A share in percent, its sign on the same line; a dash for NaN.
+
+        >>> catalogue("ru").percent(0.125, 1), catalogue("en").percent(0.5)
+        ('12,5\xa0%', '50\xa0%')
+        """
+        return f"{self.number(100 * share, digits)}\N{NO-BREAK SPACE}%" if math.isfinite(share) else DASH
 
     def values_in(self, key: str, sentence: str) -> dict[str, str] | None:
         """The values with which the string `key` makes `sentence`, or None where it does not make it.

@@ -15,6 +15,7 @@ from jaxtyping import Int
 
 from dermaxai.concepts.tree import read_tree
 from dermaxai.geometry import Placement
+from dermaxai.messages import said_lists
 from dermaxai.overlay import account_for, hottest_count, is_signed, summarise
 from dermaxai.scores import SANITY, map_names, scores_by_map
 from dermaxai.types import (
@@ -110,7 +111,14 @@ def case_to_page(case: Case) -> dict[str, Any]:
         "alternatives": _alternatives(case),
         "outside": _outside(case),
         "warnings": list(case.warnings),
+        "said": _said(case),
     }
+
+
+def _said(case: Case) -> dict[Language, dict[str, list[str | None]]]:
+    """What the case says in English, in other languages: `warnings`, `notes` on its photo, `mean` image."""
+    mean = [case.concept_fit.mean] if case.concept_fit else []
+    return said_lists(warnings=case.warnings, notes=case.image.notes, mean=mean)
 
 
 def _distinct(entries: Iterable[Any]) -> dict[Any, int]:

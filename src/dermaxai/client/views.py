@@ -30,13 +30,13 @@ class JobView:
     kind: str
     state: Literal["waiting", "running", "done", "failed", "cancelled"]
     stages: tuple[Mapping[str, Any], ...] = ()
-    """name, state, seconds and note of each step."""
+    """name, state, share (0 to 1 while it runs), seconds, note and `said` of each step."""
     content: int = 0
     """Raised whenever there is more of the case to fetch."""
     ahead: int = 0
     """Jobs that come first."""
-    error: Mapping[str, str] | None = None
-    """error, message and hint, where it failed."""
+    error: Mapping[str, Any] | None = None
+    """error, message and hint, where it failed; `said` has both in other languages."""
 
     @property
     def has_ended(self) -> bool:
@@ -50,7 +50,7 @@ class CaseView:
     """A case as the page reads it."""
 
     id: str
-    state: Literal["waiting", "ready", "failed", "gone"]
+    state: Literal["waiting", "ready", "failed", "stopped", "gone"]
     revision: int
     name: str
     """Of the photo's file, as it was received."""
@@ -119,7 +119,7 @@ def done(job: JobView) -> JobView:
     return job
 
 
-def error_of(told: Mapping[str, str]) -> DermaXAIError:
+def error_of(told: Mapping[str, Any]) -> DermaXAIError:
     """The error of that name, with its message and hint; one without a name here is a `DermaXAIError`.
 
     >>> type(error_of({"error": "QueueFull", "message": "64 jobs are waiting."})).__name__

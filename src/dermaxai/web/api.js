@@ -1,12 +1,28 @@
-// Every request of the page. A failure is a Fault {error, message, hint, status, wait}: the server's typed error,
+// Every request of the page. A failure is a Fault {error, message, hint, said, status, wait}: the server's typed error,
 // or 'Unreachable' when it does not answer at all.
 
 export class Fault extends Error {
-  constructor({ error = "other", message = "", hint = "" }, status = 0, wait = 0) {
+  constructor({ error = "other", message = "", hint = "", said = {} }, status = 0, wait = 0) {
     super(message);
-    Object.assign(this, { error, hint, status, wait });
+    Object.assign(this, { error, hint, said, status, wait });
   }
 }
+
+const GONE = [502, 503, 504]; // said by a proxy, in its own words, when nobody answers behind it
+
+/** What an answer says, null where it is not written by the server. */
+function parse(text) {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return null;
+  }
+}
+
+const isGone = (status, told) => told === null && GONE.includes(status);
+
+/** A proxy's own refusal is known by its status alone. */
+const faultOf = (told, status, wait) => new Fault(told ?? { error: status === 413 ? "RequestTooLarge" : "other" }, status, Number(wait) || 0);
 
 const link = { up: true, csrf: "", delay: 1000, timer: 0 };
 const news = new EventTarget();
@@ -35,7 +51,8 @@ function down() {
 async function again() {
   clearTimeout(link.timer);
   try {
-    await fetch("/healthz", { cache: "no-store" });
+    const answer = await fetch("/healthz", { cache: "no-store" });
+    if (isGone(answer.status, parse(await answer.text()))) throw new Fault({ error: "Unreachable" });
     up();
   } catch {
     link.delay = Math.min(link.delay * 1.6, 10000);
@@ -74,12 +91,15 @@ async function send(path, { method = "GET", body, headers = {}, signal } = {}) {
     down();
     throw new Fault({ error: "Unreachable" });
   }
+  const told = answer.ok ? {} : parse(await answer.text().catch(() => ""));
+  if (isGone(answer.status, told)) {
+    down();
+    throw new Fault({ error: "Unreachable" });
+  }
   up();
   if (answer.ok) return answer;
-  const told = await answer.json().catch(() => ({}));
-  const fault = new Fault(told, answer.status, Number(answer.headers.get("Retry-After")) || 0);
   refuse(answer.status, mark);
-  throw fault;
+  throw faultOf(told, answer.status, answer.headers.get("Retry-After"));
 }
 
 const read = async (path, options) => {
@@ -120,14 +140,12 @@ export function sendPhoto(file, choices, key, told) {
       reject(new Fault({ error: "Unreachable" }));
     };
     request.onload = () => {
+      const body = parse(request.responseText);
+      if (isGone(request.status, body)) return request.onerror();
       up();
-      let body = {};
-      try {
-        body = JSON.parse(request.responseText);
-      } catch { /* an answer that is not ours: told by its status */ }
-      if (request.status < 300) return resolve(body);
+      if (request.status < 300) return resolve(body ?? {});
       refuse(request.status, mark);
-      reject(new Fault(body, request.status, Number(request.getResponseHeader("Retry-After")) || 0));
+      reject(faultOf(body, request.status, request.getResponseHeader("Retry-After")));
     };
     request.send(form);
   });

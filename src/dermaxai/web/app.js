@@ -99,7 +99,7 @@ function drawModel() {
 
 const shownModel = () => modelName(model.model || served.models[0] || "");
 
-const modelFault = () => faultCard({ error: model.error || "ModelFailed", message: model.message ?? "", hint: model.hint ?? "" });
+const modelFault = () => faultCard({ error: model.error || "ModelFailed", message: model.message ?? "", hint: model.hint ?? "", said: model.said });
 
 function showModel() {
   const dialog = make("dialog", { class: "dialog", "aria-labelledby": "model-title" });

@@ -1,14 +1,14 @@
 // What stands around the caption: banner, warnings, concepts, words of a question, how the case was made.
 
-import { make } from "./telling.js";
+import { make, saidOf, warningRows } from "./telling.js";
 
 /** The banner of an unknown photo, and the warnings. */
 export function showNotes(viewer) {
-  const { outside, warnings, broken } = viewer.case;
+  const { outside, broken } = viewer.case;
   viewer.get("outside").hidden = !outside?.flag;
   if (outside)
     viewer.get("outside-text").textContent = viewer.t("outside.text", { score: viewer.number(outside.score), threshold: viewer.number(outside.threshold) });
-  const told = [...warnings.map((text) => make("li", { lang: "en" }, text)), ...broken.map((entry) => make("li", {}, viewer.t("warnings.map", entry)))];
+  const told = [...warningRows(viewer), ...broken.map((entry) => make("li", {}, viewer.t("warnings.map", entry)))];
   viewer.get("warnings").hidden = !told.length;
   viewer.get("warning-rows").replaceChildren(...told);
 }
@@ -61,7 +61,7 @@ export function lightBars(viewer, key) {
 export function showFit(viewer) {
   const { fit } = viewer.case;
   const numbers = fit && { penalty: viewer.number(fit.penalty), cosine: viewer.number(fit.cosine), with_mean: viewer.number(fit.with_mean), of_mean: viewer.number(fit.of_mean) };
-  viewer.get("fit").textContent = fit ? viewer.t("concepts.fit", { ...fit, ...numbers }) : "";
+  viewer.get("fit").textContent = fit ? viewer.t("concepts.fit", { ...fit, ...numbers, mean: saidOf(viewer, "mean")[0] ?? fit.mean }) : "";
 }
 
 /** The words of a question, each underlaid by its share of the similarity. */
@@ -88,7 +88,11 @@ export function showMade(viewer) {
   const { made } = viewer.case;
   if (!made) return;
   viewer.get("made-section").hidden = !made.length;
-  const piece = ([text, key, values]) => (key ? viewer.t(key, values ? JSON.parse(values) : {}) : text);
+  const inSigns = ([name, text]) => [name, text.replace(/^([\d.]+)(%?)$/, (_, number, sign) => viewer.number(Number(number), 6) + (sign && "\u00a0%"))];
+  const valuesOf = (values) => Object.fromEntries(Object.entries(JSON.parse(values || "{}")).map(inSigns));
+  const notes = saidOf(viewer, "notes");
+  const ofNotes = (text) => text.split("; ").map((note, place) => notes[place] ?? note).join("; ");
+  const piece = ([text, key, values]) => (key ? viewer.t(key, valuesOf(values)) : text);
   viewer.get("made").replaceChildren(...made.map(([key, pieces, exact]) => make("div", {},
-    make("dt", {}, viewer.t(`made.${key}`)), make("dd", { class: exact ? "exact" : null }, pieces.map(piece).join("")))));
+    make("dt", {}, viewer.t(`made.${key}`)), make("dd", { class: exact ? "exact" : null }, key === "notes" ? ofNotes(pieces[0][0]) : pieces.map(piece).join("")))));
 }

@@ -117,6 +117,21 @@ export function label(element, key, values = {}) {
   return element;
 }
 
+/** Lets `element` say what the server said: its English fields `names`, or what `said` has of them in the language
+ *  of the page, now and after every change of language. */
+export function quote(element, told, ...names) {
+  const own = Object.entries(told.said ?? {}).map(([language, fields]) => [language, names.map((name) => fields[name])]);
+  element.dataset.quote = JSON.stringify({ en: names.map((name) => told[name]), ...Object.fromEntries(own) });
+  return sayQuote(element);
+}
+
+function sayQuote(element) {
+  const { en, [speech.language]: own = [] } = JSON.parse(element.dataset.quote);
+  const parts = en.map((text, place) => text && make("span", { lang: own[place] ? speech.language : "en" }, own[place] ?? text));
+  element.replaceChildren(...parts.filter(Boolean).flatMap((part, place) => (place ? [" ", part] : [part])));
+  return element;
+}
+
 /** Says everything below `root` again, in the language of the page. */
 export function translate(root) {
   const values = (text) => JSON.parse(text ?? "{}");
@@ -124,6 +139,7 @@ export function translate(root) {
   for (const element of root.querySelectorAll("[data-say-label]")) element.setAttribute("aria-label", t(element.dataset.sayLabel, values(element.dataset.labelValues)));
   for (const element of root.querySelectorAll("[data-say-placeholder]")) element.placeholder = t(element.dataset.sayPlaceholder);
   for (const element of root.querySelectorAll("[data-say-title]")) element.title = t(element.dataset.sayTitle);
+  for (const element of root.querySelectorAll("[data-quote]")) sayQuote(element);
 }
 
 /** A copy of a template of the page, in its language. */
@@ -149,11 +165,10 @@ const named = (fault) => (has(`error.${fault.error}`) ? fault.error : "other");
 /** An error as a card: what went wrong, what to do, the server's own words; `actions` are buttons. */
 export function faultCard(fault, ...actions) {
   const kind = named(fault);
-  const told = [fault.message, fault.hint].filter(Boolean).join(" ");
   const card = make("div", { class: "fault", role: "alert", "data-error": fault.error },
     make("strong", { say: `error.${kind}` }),
     make("p", { say: `error.${kind}.do` }),
-    told && make("p", { class: "told", lang: "en" }, told));
+    (fault.message || fault.hint) && quote(make("p", { class: "told" }), fault, "message", "hint"));
   if (actions.length) card.append(make("div", { class: "row" }, ...actions));
   return card;
 }

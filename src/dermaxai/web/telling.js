@@ -94,10 +94,22 @@ export function artefacts(viewer, map) {
   return share >= LARGE_ARTEFACTS ? viewer.t("map.artefacts", { share: Math.round(100 * share) }) : "";
 }
 
+/** What the case says under `name`, in the language of the viewer: a list, empty in English; null where not known. */
+export const saidOf = (viewer, name) => viewer.case.said?.[viewer.state.language]?.[name] ?? [];
+
+/** The warnings of the case as elements, in the language of the viewer where they are known in it. */
+export function warningRows(viewer) {
+  const { warnings } = viewer.case;
+  return warnings.map((text, place) => make("li", { lang: inOwn(viewer, place) ? viewer.state.language : "en" }, inOwn(viewer, place) ?? text));
+}
+
+const inOwn = (viewer, place) => saidOf(viewer, "warnings")[place];
+
 /** The warnings that name a map's method. */
 export function warningsOf(viewer, map) {
   const { name } = viewer.case.methods[map.method];
-  return viewer.case.warnings.filter((text) => text.startsWith(`'${name}'`));
+  const told = viewer.case.warnings.map((text, place) => [text, inOwn(viewer, place) ?? text]);
+  return told.filter(([text]) => text.startsWith(`'${name}'`)).map(([, own]) => own);
 }
 
 /** The scores of one map: metric, protocol, value, verdict, and the random maps it is compared with. */
