@@ -1,5 +1,6 @@
 import base64
 import dataclasses
+import functools
 import hashlib
 import json
 import re
@@ -17,7 +18,8 @@ from hypothesis.strategies import integers
 
 from dermaxai.errors import NotSupported
 from dermaxai.i18n import LANGUAGES, catalogue
-from dermaxai.report import MODULES, _asset, made_json, render_report, write_report
+from dermaxai.packing import ALPHABET
+from dermaxai.report import MODULES, _asset, made_json, made_rows, render_report, write_report
 from dermaxai.scores import map_names
 from dermaxai.types import Agreement, Caption, SkinImage, Target
 from dermaxai.viewer import COMMON, QUESTIONLESS, STEPS, case_to_page, pack_cells
@@ -45,10 +47,27 @@ class Page(HTMLParser):
         self.inside[self.last] = self.inside.get(self.last, "") + data
 
 
+def out_of_signs(text):
+    """Nine bytes for eleven signs of base 94, less those that were added."""
+    digits = [ALPHABET.index(sign) for sign in text]
+    groups = (digits[at : at + 11] for at in range(1, len(digits), 11))
+    numbers = (functools.reduce(lambda sum_, digit: 94 * sum_ + digit, group) for group in groups)
+    return b"".join(number.to_bytes(9) for number in numbers)[: -digits[0] or None]
+
+
 def unpacked(text):
-    """What the report carries: case, strings, colours, readings, and the script that is run."""
-    packed = base64.b85decode(Page(text).inside["text/plain"].replace(",", "<"))
-    return json.loads(zlib.decompress(packed, -zlib.MAX_WBITS))
+    """What the report carries: case, strings, colours, readings; style, script, markup; the cells."""
+    packed = out_of_signs(Page(text).inside["text/plain"])
+    parts = zlib.decompress(packed, -zlib.MAX_WBITS).decode().split("\0")
+    style, script, markup, texts, case, rest, *cells, nothing = parts
+    assert nothing == ""
+    told = {"style": style, "script": script, "markup": markup, "cells": cells}
+    return told | {"texts": json.loads(texts), "case": json.loads(case)} | json.loads(rest)
+
+
+def size_beside_photo(text):
+    photo = next(attributes["src"] for tag, attributes in Page(text).elements if tag == "img")
+    return len(text.encode()) - len(photo)
 
 
 @pytest.fixture(scope="module")
@@ -57,9 +76,7 @@ def report():
 
 
 def test_under_100_kilobytes_beside_the_photo():
-    text = render_report(make_case(methods=EIGHT))
-    photo = next(attributes["src"] for tag, attributes in Page(text).elements if tag == "img")
-    assert len(text.encode()) - len(photo) < 100_000
+    assert size_beside_photo(render_report(make_case(methods=EIGHT))) < 70_000
 
 
 def test_under_100_kilobytes_with_many_maps_of_noise():
@@ -70,14 +87,13 @@ def test_under_100_kilobytes_with_many_maps_of_noise():
         for heat in case.maps
     )
     text = render_report(dataclasses.replace(case, maps=maps))
-    photo = next(attributes["src"] for tag, attributes in Page(text).elements if tag == "img")
     assert len(maps) > 80
-    assert len(text.encode()) - len(photo) < 100_000
+    assert size_beside_photo(text) < 100_000
 
 
 def test_nothing_can_load(report):
     page = Page(report)
-    for tag, attributes in page.elements:
+    for tag, attributes in [*page.elements, *Page(unpacked(report)["markup"]).elements]:
         for name in ("src", "href", "action", "data", "srcset", "poster"):
             assert attributes.get(name, "data:").startswith("data:"), (tag, attributes)
         assert not any(name.startswith("on") or name == "style" for name in attributes), (tag, attributes)
@@ -143,11 +159,11 @@ def test_provenance_is_there(report):
 
 
 def test_every_string_the_page_asks_for_exists(report):
-    page = Page(report)
     bundle = unpacked(report)
     texts = bundle["texts"]
     keys = texts.pop("keys")
-    asked = {a[name] for _, a in page.elements for name in a if name.startswith("data-t")}
+    elements = [*Page(report).elements, *Page(bundle["markup"]).elements]
+    asked = {a[name] for _, a in elements for name in a if name.startswith("data-t")}
     asked |= set(re.findall(r'\bt\("([\w.]+)"', bundle["script"]))
     ends = set(re.findall(r"\bt\(`(\w+)\.\$\{", bundle["script"]))
     assert {"region", "range", "tile", "sheet", "readings"} <= ends
@@ -200,13 +216,15 @@ def test_how_made_is_said_in_russian_where_it_is_known():
     known = dataclasses.replace(case, outside=dataclasses.replace(case.outside, rule=rule))
     text = render_report(known, language="ru")
     for part in (
-        "Свидетельства слова · corrected · логарифм вероятности слова · ключи и значения Q-Former",
-        "косинус · last block, attention",
         "ширина поиска = 1",
-        "дальше (по Махаланобису) от 4000 обучающих фото, чем 97.0% из 600 проверочных фото,",
+        "дальше (по Махаланобису) от 4\N{NO-BREAK SPACE}000 обучающих фото, "
+        "чем 97,0\N{NO-BREAK SPACE}% из 600 проверочных фото,",
     ):
         assert part in text
     assert "farther" not in text.split("<dl>")[-1].split("</dl>")[0]
+    rows = {key: "".join(one.text for one in value) for key, value in made_rows(known, catalogue("ru"))}
+    first = "Свидетельства слова · corrected · логарифм вероятности слова · ключи и значения Q-Former"
+    assert rows["maps"].splitlines()[1] == first
     made = {key: pieces for key, pieces, _ in unpacked(text)["case"]["made"]}
     ((_, key, values),) = made["outside"]
     assert key == "outside.rule"
@@ -356,7 +374,7 @@ def test_made_rows_as_json_say_the_same_as_the_page(report):
     rows = made_json(case)
     assert json.loads(json.dumps(rows)) == rows
     said = {key: "".join(piece[0] for piece in pieces) for key, pieces, _ in rows}
-    assert said["command"] == case.made_by.command
+    assert said["command"].replace("\n", " && ") == case.made_by.command
     assert said["maps"].splitlines()[1].startswith("Word evidence · corrected · word log-probability")
     assert {key for key, _, exact in rows if exact} >= {"sha256", "command"}
     settings = next(pieces for key, pieces, _ in rows if key == "settings")
@@ -420,3 +438,15 @@ def test_reporting_needs_no_torch():
     )
     done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
     assert done.stdout.strip() == "[]"
+
+
+def test_warnings_are_told_in_both_languages():
+    known, unknown = "There is no caption to explain.", "Nobody said this."
+    russian = "Нет описания, которое можно объяснить."
+    warned = dataclasses.replace(make_case(), warnings=(known, unknown))
+    page = case_to_page(warned)
+    assert page["warnings"] == [known, unknown]
+    assert page["said"] == {"ru": {"warnings": [russian, None]}}
+    text = render_report(warned, language="ru")
+    assert f'<li lang="ru">{russian}</li><li lang="en">{unknown}</li>' in text
+    assert f'<li lang="en">{known}</li>' in render_report(warned)

@@ -14,8 +14,8 @@ from dermaxai.i18n import catalogue
 from dermaxai.pdf.content import best_maps
 from dermaxai.report import write_report
 from dermaxai.scores import map_names
-from dermaxai.types import Agreement, Alternative, Caption, HeatMap, Score, Target
-from tests.sample_case import CENTRE, HEIGHT, WIDTH, blob, make_case
+from dermaxai.types import Agreement, Alternative, Caption, ConceptFit, HeatMap, Score, Target
+from tests.sample_case import CENTRE, HEIGHT, WIDTH, blob, make_case, write_caption
 
 pytestmark = pytest.mark.browser
 
@@ -688,6 +688,16 @@ def test_a_crowded_case_still_prints_on_two_pages(open_report):
     assert page.evaluate(sizes) == [True, True]
 
 
+def test_a_word_without_end_prints_within_the_page(open_report):
+    """A case folder may come from anywhere."""
+    case = make_case(methods=EIGHT)
+    long = dataclasses.replace(case, captions=(case.captions[0], write_caption("ы" * 400, "ru")))
+    page = open_report(long)
+    assert "ыыы" in pages_of(page.pdf(format="A4"))[0]
+    sizes = "[...document.querySelectorAll('.sheet')].map((one) => one.scrollWidth <= one.clientWidth)"
+    assert page.evaluate(sizes) == [True, True]
+
+
 def test_the_best_map_is_the_same_on_every_paper(open_report):
     case = make_case(methods=EIGHT)
     page = open_report(case)
@@ -722,6 +732,31 @@ def test_zero_has_no_minus(open_report):
 def test_warnings_are_marked_as_english(open_report):
     page = open_report(dataclasses.replace(make_case(), warnings=("'splice': left out",)), language="ru")
     assert part(page, "warning-rows").locator("li").first.get_attribute("lang") == "en"
+
+
+def test_warnings_change_their_language_with_the_report(open_report):
+    case = dataclasses.replace(make_case(), warnings=("'evidence' does not look into the text.", "Odd."))
+    rows = part(page := open_report(case, language="ru"), "warning-rows").locator("li")
+    assert rows.all_inner_texts() == ["Метод «Свидетельства слова» не заглядывает в текст.", "Odd."]
+    word(page, "border").hover()
+    assert "Метод «Свидетельства слова» не заглядывает" in tile(page, "Свидетельства слова").get_attribute(
+        "aria-label"
+    )
+    page.locator("[data-language=en]").click()
+    assert rows.all_inner_texts() == list(case.warnings)
+    assert [row.get_attribute("lang") for row in rows.all()] == ["en", "en"]
+
+
+def test_what_was_noted_of_the_photo_changes_its_language_with_the_report(open_report):
+    case = make_case()
+    noted = dataclasses.replace(case.image, notes=("16 bit scaled to 8", "odd"))
+    fit = ConceptFit("splice", 0.1, 9, 0.5, 0.6, 0.55, "dermoscopic, 12 photos, 29f9943c")
+    page = open_report(dataclasses.replace(case, image=noted, concept_fit=fit), language="ru")
+    assert "16 бит приведены к 8; odd" in part(page, "made").inner_text()
+    assert "Средний снимок: дерматоскопия, 12 фото, 29f9943c." in part(page, "fit").inner_text()
+    page.locator("[data-language=en]").click()
+    assert "16 bit scaled to 8; odd" in part(page, "made").inner_text()
+    assert "dermoscopic, 12 photos" in part(page, "fit").inner_text()
 
 
 def test_pictures_are_printed_light(open_report):
@@ -777,11 +812,15 @@ def test_without_scripts_the_report_says_so(browser, tmp_path):
     page = browser.new_context(java_script_enabled=False).new_page()
     page.goto(path.as_uri())
     assert page.locator("noscript p").is_visible()
-    assert not part(page, "controls").is_visible()
-    photo, caption, stage = (part(page, name).bounding_box() for name in ("photo", "caption", "stage"))
+    assert not part(page, "controls").count()
+    photo, caption, stage = (
+        page.locator(name).bounding_box() for name in (".stage img", ".caption", ".stage")
+    )
     assert photo["x"] + photo["width"] <= caption["x"]
     assert stage["height"] == pytest.approx(photo["height"], abs=1)
-    assert "dark brown lesion" in part(page, "caption").inner_text()
+    assert "dark brown lesion" in page.locator(".caption").inner_text()
+    assert "Outside what the model knows" in page.locator(".banner").inner_text()
+    assert "slightly blurred" in page.locator("main").inner_text()
     assert "dermaxai explain lesion.jpg" in page.locator(".made").inner_text()
     page.close()
 

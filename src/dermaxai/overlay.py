@@ -7,6 +7,7 @@ a map says nothing the photo is left as it is. A map without any evidence is hat
 
 from __future__ import annotations
 
+import base64
 import functools
 import json
 from dataclasses import dataclass
@@ -17,11 +18,13 @@ import numpy as np
 from jaxtyping import Bool, Float32, UInt8
 
 from dermaxai.errors import DataError, SettingError, ShapeError
+from dermaxai.geometry import Placement
 from dermaxai.types import Case, HeatMap, SkinImage
 
 Kind = Literal["auto", "unsigned", "signed"]
 Range = tuple[float, float]
 Doubt = Literal["", "little", "wrong"]
+ColourName = Literal["viridis", "cividis", "diverging"]
 
 OPACITY = 0.55
 FULL_AT = 0.6
@@ -182,6 +185,11 @@ def account_for(case: Case, heat: HeatMap) -> Account | None:
     return None if nats is None else Account(float(heat.values.sum(dtype=np.float64)), nats)
 
 
+def seen_share(place: Placement) -> float:
+    """Share of the photo's area that the model saw, 0 to 1."""
+    return place.covered_height * place.covered_width / (place.height * place.width)
+
+
 def hottest_count(cells: int) -> int:
     """Cells in the hottest tenth, rounded up.
 
@@ -192,12 +200,25 @@ def hottest_count(cells: int) -> int:
 
 
 @functools.cache
-def colour_table(name: Literal["viridis", "cividis", "diverging"]) -> UInt8[np.ndarray, "256 3"]:
+def colour_table(name: ColourName) -> UInt8[np.ndarray, "256 3"]:
     """256 colours, sRGB."""
-    digits = json.loads(resources.files("dermaxai").joinpath("web/colours.json").read_text("utf-8"))[name][
-        "hex"
-    ]
-    return np.frombuffer(bytes.fromhex(digits), np.uint8).reshape(256, 3)
+    return np.frombuffer(bytes.fromhex(_colours()[name]["hex"]), np.uint8).reshape(256, 3)
+
+
+def pack_colours() -> dict[str, str]:
+    """Every table for the page: base64 of its colours, each less the one before it; that deflates well."""
+    tables = {name: colour_table(name) for name in _colours()}
+    return {
+        name: base64.b64encode(np.diff(table, axis=0, prepend=np.uint8(0)).tobytes()).decode("ascii")
+        for name, table in tables.items()
+    }
+
+
+@functools.cache
+def _colours() -> dict[ColourName, dict[str, str]]:
+    text = resources.files("dermaxai").joinpath("web/colours.json").read_text("utf-8")
+    found: dict[ColourName, dict[str, str]] = json.loads(text)
+    return found
 
 
 def _largest(heat: HeatMap) -> float:

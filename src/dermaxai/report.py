@@ -8,7 +8,6 @@ import io
 import json
 import os
 import re
-import zlib
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from importlib import resources
@@ -20,8 +19,11 @@ import numpy as np
 from PIL import Image
 
 from dermaxai.i18n import LANGUAGES, Catalogue, catalogue, keys_of
+from dermaxai.messages import for_reader
+from dermaxai.overlay import pack_colours
+from dermaxai.packing import as_json, pack, pack_maps, squeeze_markup, squeeze_script, squeeze_style
 from dermaxai.scores import SANITY
-from dermaxai.types import Case, HeatMap, Language, Score, SkinImage
+from dermaxai.types import Case, HeatMap, Language, Provenance, Score, SkinImage
 from dermaxai.viewer import case_to_page
 
 LONGEST_SIDE = 1600
@@ -37,6 +39,8 @@ PACKED = "/* Of what scripts make"
 """Where the part of style.css begins that travels packed: who runs no script, sees nothing that it is for."""
 EXACT = ("sha256", "encoder", "captioner", "command", "settings", "versions")
 """Rows of 'How made' that are read sign by sign."""
+THEN = "\n"
+"""Between commands: a shell takes one after the other, also after a sanity check that failed."""
 LIMITS = ("map", "grid", "methods", "caption", "skin")
 REMOVALS = ("tokens", "blur", "mean", "noisy linear")
 NAMES = ("method.", "metric.", "scalar.", "layer.", "setting.", "note.", "check.", "removal.")
@@ -44,9 +48,10 @@ NAMES = ("method.", "metric.", "scalar.", "layer.", "setting.", "note.", "check.
 
 
 ELSEWHERE = (
-    "caption.other", "figure.against", "notice.caption", "scores.map", "scores.random", "scores.limit",
+    "caption.other", "figure.against", "notice.caption", "report.old", "report.silent", "scores.interval",
+    "scores.limit", "scores.map", "scores.metric", "scores.n", "scores.random", "scores.value", "words",
 )  # fmt: skip
-"""Strings of figures and of the terminal, which the page does not say."""
+"""Strings of figures, of the terminal, and of those who run no script."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,20 +93,23 @@ def render_report(case: Case, *, language: Language = "en", readings: Readings =
 
     texts = catalogue(language)
     at_once, mark, later = _asset("style.css").partition(PACKED)
-    style, packed = _squeeze_style(at_once), _squeeze_style(mark + later)
-    loader, script = _squeeze(_asset(LOADER)), _script()
-    environment = Environment(
+    style, packed = squeeze_style(at_once), squeeze_style(mark + later)
+    loader, script = squeeze_script(_asset(LOADER)), _script()
+    templates = Environment(
         loader=FunctionLoader(_asset),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    text = environment.get_template("report.html.j2").render(
-        caption=case.captions[0] if case.captions else None,
-        others=case.captions[1:],
-        language=language,
-        t=texts.text,
+    shared = {"t": texts.text, "number": texts.number, "language": language, "limits": LIMITS}
+    # The viewer says its strings itself, in the language it opens in.
+    viewer = squeeze_markup(templates.get_template("viewer.html.j2").render(shared, t=lambda key: ""))
+    told, cells = _parts(case, readings)
+    text = templates.get_template("report.html.j2").render(
+        shared,
+        case=case,
+        warnings=for_reader(case.warnings, language),
         notices=_in_all_languages("notice"),
         silent=_in_all_languages("report.silent"),
         old=_in_all_languages("report.old"),
@@ -109,12 +117,11 @@ def render_report(case: Case, *, language: Language = "en", readings: Readings =
         loader=Markup(loader),
         policy=_policy((style, packed), (loader, script)),
         photo=_photo(case.image),
-        bundle=Markup(_deflated(_bundle(case, readings) | {"style": packed, "script": script})),
-        made=made_rows(case, texts),
-        limits=LIMITS,
+        packed=Markup(pack([packed, script, viewer, *told], cells)),
+        made=[(key, value) for key, value in made_rows(case, texts) if key != "maps"],
         exact=EXACT,
     )
-    return "\n".join(line.strip() for line in text.splitlines() if line.strip())
+    return squeeze_markup(text)
 
 
 def _in_all_languages(key: str) -> list[tuple[Language, str]]:
@@ -128,21 +135,9 @@ def _asset(name: str) -> str:
 def _script() -> str:
     """The page's modules as one: the imports between them, and the exports, fall away."""
     lines = "\n".join(_asset(name) for name in MODULES).splitlines()
-    return _squeeze(
+    return squeeze_script(
         "\n".join(line.removeprefix("export ") for line in lines if not line.startswith("import "))
     )
-
-
-def _squeeze(text: str) -> str:
-    """Without indentation and whole-line comments, which readers of the report do not need."""
-    lines = (line.strip() for line in text.splitlines())
-    return "\n".join(line for line in lines if line and not line.startswith(("//", "/*")))
-
-
-def _squeeze_style(text: str) -> str:
-    """The same for a style sheet, on one line, without the spaces that mean nothing."""
-    line = re.sub(r"\s*([{};,])\s*", r"\1", _squeeze(text).replace("\n", " "))
-    return re.sub(r": +", ":", line).replace(";}", "}")
 
 
 def _policy(styles: Iterable[str], scripts: Iterable[str]) -> str:
@@ -158,18 +153,12 @@ def _policy(styles: Iterable[str], scripts: Iterable[str]) -> str:
     )
 
 
-def _bundle(case: Case, readings: Readings) -> dict[str, Any]:
-    """What viewer.js mounts: the case, the strings of every language, the colours; and the readings."""
-    colours = json.loads(_asset("colours.json"))
-    return {
-        "case": _pack_maps(case_to_page(case)) | {"made": made_json(case)},
-        "texts": _texts(case),
-        "colours": {
-            name: base64.b64encode(bytes.fromhex(entry["hex"])).decode("ascii")
-            for name, entry in colours.items()
-        },
-        "readings": [dict(entry) for entry in readings],
-    }
+def _parts(case: Case, readings: Readings) -> tuple[list[str], list[str]]:
+    """What viewer.js mounts, as JSON: strings, case, what is left; and the two halves of the maps' cells."""
+    page, *cells = pack_maps(case_to_page(case))
+    told = _texts(case), page | {"made": made_json(case)}
+    rest = {"colours": pack_colours(), "readings": [dict(entry) for entry in readings]}
+    return [as_json(one) for one in (*told, rest)], cells
 
 
 def _texts(case: Case) -> dict[str, list[Any]]:
@@ -194,25 +183,9 @@ def _keys_of(score: Score) -> list[str]:
     ]
 
 
-def _pack_maps(page: dict[str, Any]) -> dict[str, Any]:
-    """The page's maps as a table, so that field names stand there once: the file is kept small."""
-    maps = page["maps"]
-    columns = list(dict.fromkeys(name for entry in maps for name in entry))
-    rows = [[entry.get(name) for name in columns] for entry in maps]
-    return {**page, "maps": {"columns": columns, "rows": rows}}
-
-
 def _names_of(heat: HeatMap) -> list[tuple[str, str]]:
     """What the page names of a map: kinds and names of the catalogue."""
     return [("method", heat.method), ("note", heat.method), ("scalar", heat.scalar), ("layer", heat.layer)]
-
-
-def _deflated(document: object) -> str:
-    """JSON, deflated without a header, in base 85 with a comma for '<': nothing in it can end its element."""
-    text = json.dumps(document, ensure_ascii=False, sort_keys=True, allow_nan=False, separators=(",", ":"))
-    packer = zlib.compressobj(9, zlib.DEFLATED, -zlib.MAX_WBITS)
-    packed = packer.compress(text.encode()) + packer.flush()
-    return base64.b85encode(packed).decode("ascii").replace("<", ",")
 
 
 def _photo(image: SkinImage) -> str:
@@ -232,7 +205,7 @@ def made_rows(case: Case, texts: Catalogue) -> list[tuple[str, list[Piece]]]:
         "photo": f"{width} × {height} {image.format}".strip(),
         "sha256": image.sha256,
         "removed": ", ".join(image.removed),
-        "notes": "; ".join(image.notes),
+        "notes": "; ".join(text for text, _ in for_reader(image.notes, texts.language)),
         "encoder": f"{made.encoder}  {made.encoder_sha256}".strip(),
         "captioner": f"{made.captioner}  {made.captioner_sha256}".strip(),
         "maps": _kinds(case, texts),
@@ -243,11 +216,16 @@ def made_rows(case: Case, texts: Catalogue) -> list[tuple[str, list[Piece]]]:
         "dermaxai": made.dermaxai,
         "versions": "\n".join(f"{key} = {value}" for key, value in sorted(made.versions.items())),
         "licence": made.licence,
-        "command": made.command,
+        "command": THEN.join(commands_of(made)),
     }
     return [
         (key, [Piece(value)] if isinstance(value, str) else value) for key, value in rows.items() if value
     ]
+
+
+def commands_of(made: Provenance) -> list[str]:
+    """The commands that make a case again, one after another."""
+    return [one for one in re.split(r" && (?=(?:\w+=\S* )*dermaxai )", made.command) if one]
 
 
 def made_json(case: Case) -> list[list[Any]]:
@@ -302,4 +280,14 @@ def _rule(rule: str, texts: Catalogue) -> Piece:
     values = catalogue("en").values_in("outside.rule", rule)
     if values is None:
         return Piece(rule)
-    return Piece(texts.text("outside.rule", **values), "outside.rule", json.dumps(values, sort_keys=True))
+    told = {name: _in_signs(value, texts) for name, value in values.items()}
+    return Piece(texts.text("outside.rule", **told), "outside.rule", json.dumps(values, sort_keys=True))
+
+
+def _in_signs(value: str, texts: Catalogue) -> str:
+    """A number of a message as the catalogue's language writes it; anything else as it is."""
+    found = re.fullmatch(r"(\d+(?:\.(\d+))?)(%?)", value)
+    if not found:
+        return value
+    number, digits = float(found[1]), len(found[2] or "")
+    return texts.percent(number / 100, digits) if found[3] else texts.number(number, digits)

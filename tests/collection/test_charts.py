@@ -2,6 +2,7 @@ import math
 import re
 
 from dermaxai.collection.charts import count_bins, histogram, span
+from dermaxai.i18n import catalogue
 from dermaxai.measure.estimates import Estimate
 
 
@@ -13,13 +14,16 @@ def test_bins_hold_every_number():
 
 
 def test_a_histogram_says_its_counts_and_needs_no_style():
-    drawn = histogram([0.1, 0.12, -0.6], -1.0, 1.0, 'How "many"')
+    drawn = histogram([0.1, 0.12, -0.6], -1.0, 1.0, 'How "many"', catalogue("en"))
     assert 'aria-label="How &#34;many&#34;"' in drawn
-    assert re.findall(r"<title>(.*?)</title>", drawn) == ["-0.60 … -0.50: 1", "0.10 … 0.20: 2"]
+    assert re.findall(r"<title>(.*?)</title>", drawn) == ["−0.60 … −0.50: 1", "0.10 … 0.20: 2"]
     heights = [float(one) for one in re.findall(r'height="([\d.]+)"/>', drawn)]
     assert heights[1] == 2 * heights[0]
     assert "style" not in drawn
-    assert "<rect" not in histogram([math.nan], -1.0, 1.0, "none")
+    assert "<rect" not in histogram([math.nan], -1.0, 1.0, "none", catalogue("en"))
+    assert re.findall(r">([−\d,.]+)</text>", histogram([0.1], -1.0, 1.0, "", catalogue("ru")))[1:4] == [
+        "−1,0", "−0,5", "0,0",
+    ]  # fmt: skip
 
 
 def test_a_span_lies_where_its_numbers_are():

@@ -20,7 +20,8 @@ def test_everything_that_a_methods_section_needs(folder):
     for part in (
         "3 photos were described", "DermaXAI 0.1.0",
         f"sha256 {'ab' * 8}", f"sha256 {'cd' * 8}", "Grad-ECLIP (corrected)",
-        "20 random maps", "in 20 steps", "2000 bootstrap resamples", "seed 7", "fewer than 30", "torch 2.9.0",
+        "20 random maps", "in 20 steps", "2,000 bootstrap resamples", "seed 7",
+        "fewer than 30", "torch 2.9.0",
     ):  # fmt: skip
         assert part in text, part
     assert "{" not in text

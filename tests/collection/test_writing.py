@@ -117,7 +117,9 @@ def test_what_cannot_be_read_is_named(tmp_path):
     (places[0] / "case.json").write_text(json.dumps({**document, "format": 99}), "utf-8")
     done = write_collection(tmp_path)
     assert [name for name, _ in done.skipped] == ["case0"]
-    assert "case format 99" in done.report.read_text("utf-8")
+    page = done.report.read_text("utf-8")
+    assert "case format 99" in page
+    assert re.search(r'<span class="say" lang="ru">Формат случая [^<]*case0[^<]*99; эта версия читает', page)
 
 
 def test_errors(tmp_path, home):

@@ -3,12 +3,14 @@ import math
 
 import pytest
 
+from dermaxai.geometry import Placement
 from dermaxai.i18n import catalogue
 from dermaxai.overlay import account_for
+from dermaxai.pdf import render_page
 from dermaxai.pdf.content import DENSITIES, best_maps, choose_content
 from dermaxai.pdf.trust import agreement_line, method_rows, words_check
 from dermaxai.types import Agreement, Alternative, Score, Target
-from tests.sample_case import FROM_LANGUAGE, make_case
+from tests.sample_case import FROM_LANGUAGE, HEIGHT, WIDTH, make_case
 
 ROOMY, LEAST = DENSITIES[0], DENSITIES[-1]
 
@@ -75,6 +77,32 @@ def test_less_is_shown_and_what_is_missing_is_said(case):
     assert content.left_out == ["1 other question", "8 concepts", "7 warnings", "1 reading"]
     assert (len(content.cards), content.columns, len(content.others)) == (7, 7, 0)
     assert show(crowded, language="ru").left_out == ["2 признака"]
+
+
+def test_questions_of_somebody_come_before_the_words_as_texts(case):
+    texts = (Target("query", "dark"), Target("query", "a mole"), Target("word", "dark", 3, "pale"))
+    maps = tuple(dataclasses.replace(case.maps[0], target=target) for target in texts)
+    others = show(dataclasses.replace(case, maps=(*case.maps[:7], *maps), scores=())).others
+    assert [card.title for card in others] == ["dark rather than pale", "question: a mole", "question: dark"]
+
+
+def test_what_the_model_saw_of_the_photo(case):
+    assert show(case).seen == "The model saw 75 % of the photo."
+    assert show(case, language="ru").seen == "Модель видела 75 % фото."
+    whole = Placement(HEIGHT, WIDTH, 0, 0, HEIGHT, WIDTH)
+    seen = tuple(dataclasses.replace(heat, placement=whole) for heat in case.maps)
+    assert show(dataclasses.replace(case, maps=seen)).seen == ""
+    assert show(dataclasses.replace(case, maps=())).seen == ""
+
+
+def test_every_command_stands_on_its_own_line(case):
+    told = ["dermaxai explain PHOTO", "A_B=2 dermaxai query CASE 'dark && large'", "dermaxai sanity CASE"]
+    made = dataclasses.replace(case, made_by=dataclasses.replace(case.made_by, command=" && ".join(told)))
+    assert dict(show(made).made)["command"].splitlines() == told
+    few = dataclasses.replace(LEAST, commands=2)
+    content = show(made, (LEAST, few))
+    assert dict(content.made)["command"].splitlines() == [*told[:2], "…"]
+    assert "1 command" in content.left_out
 
 
 def test_the_words_that_owe_most_to_the_image_stay(case):
@@ -148,4 +176,15 @@ def test_agreement_is_a_mean_of_means(case):
         Agreement(Target("word", "border", 9), ("a", "b"), (1.0, -0.1, -0.1, 1.0)),
     )
     line = agreement_line(dataclasses.replace(case, agreements=told), catalogue("en"))
-    assert (line.mean, line.questions, line.lowest, line.least) == ("0.10", 2, "-0.10", "border")
+    assert (line.mean, line.questions, line.lowest, line.least) == ("0.10", 2, "−0.10", "border")
+
+
+def test_warnings_are_told_in_the_language_of_the_reader(case):
+    known, unknown = "The map 'evidence / border' holds values that are no numbers.", "Nobody said this."
+    warned = dataclasses.replace(case, warnings=(known, unknown))
+    assert show(warned).warnings == [(known, "en"), (unknown, "en")]
+    russian = "Карта «evidence / border» содержит значения, которые не являются числами."
+    assert show(warned, language="ru").warnings == [(russian, "ru"), (unknown, "en")]
+    page = render_page(warned, language="ru")
+    assert f'<li lang="ru">{russian}</li>' in page
+    assert f'<li lang="en">{unknown}</li>' in page

@@ -1,10 +1,12 @@
 import dataclasses
 import re
 import zlib
+from collections import Counter
 
 import pytest
 
 from dermaxai.errors import MissingExtra, NotSupported
+from dermaxai.i18n import catalogue
 from dermaxai.pdf import closed_fetcher, render_page, render_pdf, write_pdf
 from dermaxai.types import Alternative, Caption, Concept, Evidence, Target
 from tests.sample_case import make_case, write_caption
@@ -33,19 +35,39 @@ def count_pages(content):
 
 
 def everything(content):
-    parts = [content]
+    return b"\n".join([content, *streams(content)])
+
+
+def streams(content):
+    parts = []
     for stream in re.findall(rb"stream\r?\n(.*?)\r?\nendstream", content, re.DOTALL):
         try:
             parts.append(zlib.decompress(stream))
         except zlib.error:
             continue
-    return b"\n".join(parts)
+    return parts
 
 
 @pytest.mark.parametrize("language", ["en", "ru"])
 def test_two_pages_the_same_bytes_twice(case, printed, language):
     assert count_pages(printed[language]) == 2
     assert render_pdf(case, language=language) == printed[language]
+
+
+def test_markup_in_a_case_is_text(case, tmp_path):
+    """A case folder may come from anywhere; nothing that it says is fetched, attached or drawn."""
+    secret = tmp_path / "secret.txt"
+    secret.write_text("the patient Ivanov")
+    hostile = f'<link rel=attachment href="{secret.as_uri()}"><img src="{secret.as_uri()}">'
+    said = write_caption(f"a {hostile.replace(' ', chr(160))} lesion", "en")
+    concepts = tuple(dataclasses.replace(concept, name=hostile) for concept in case.concepts)
+    told = dataclasses.replace(case, captions=(said,), maps=(), evidence=(), scores=(), concepts=concepts)
+    told = dataclasses.replace(told, warnings=(hostile,), alternatives=())
+    assert "&lt;link rel=attachment" in render_page(told)
+    assert "<link rel=attachment" not in render_page(told)
+    content = everything(render_pdf(told))
+    assert b"/EmbeddedFile" not in content
+    assert b"Ivanov" not in content
 
 
 def test_languages_differ(printed):
@@ -65,6 +87,64 @@ def test_tagged_with_own_letters_and_without_dates(printed):
         assert fonts <= {b"Print-Sans", b"Print-Sans-Bold", b"Print-Serif", b"Print-Mono"}
         assert not re.search(rb"CreationDate|ModDate|CreateDate", inside)
         assert not re.search(rb"/(JavaScript|JS|Launch|URI|EmbeddedFile)\b", inside)
+
+
+def letters_told(content):
+    """Every letter that the fonts' tables give back to who copies the text."""
+    tables = re.findall(rb"begincmap.*?endcmap", everything(content), re.DOTALL)
+    told = b"".join(tables)
+    pairs = re.findall(rb"<[0-9A-Fa-f]+> ?<([0-9A-Fa-f]{4})>", told)
+    return len(tables), {chr(int(code, 16)) for code in pairs}
+
+
+def test_the_text_can_be_copied_and_searched(printed):
+    for language, content in printed.items():
+        count, letters = letters_told(content)
+        inside = everything(content)
+        assert count == len(set(re.findall(rb"/BaseFont /([A-Z]+\+[\w-]+)", inside)))
+        said = catalogue(language).text("limits.map") + catalogue(language).text("print.marks")
+        assert set(said) - {" "} <= letters, language
+
+
+def drawn_outside_of_tags(page):
+    """Operators that draw and belong to no tag, of a page's stream."""
+    depth, lost = 0, []
+    for part in re.findall(
+        rb"\b(BDC|BMC|EMC|Tj|TJ|Do|sh)(?=\s|$)|\((?:\\.|[^\\)])*\)|<[0-9A-Fa-f\s]*>", page
+    ):
+        depth += (part in (b"BDC", b"BMC")) - (part == b"EMC")
+        if part in (b"Tj", b"TJ", b"Do", b"sh") and not depth:
+            lost.append(part)
+    return lost
+
+
+def test_whoever_hears_the_pages_finds_everything(printed):
+    for content in printed.values():
+        inside = everything(content)
+        assert b"/DisplayDocTitle true" in inside
+        assert re.search(rb"/Title ", inside)
+        kinds = Counter(re.findall(rb"/S /(\w+)", inside))
+        assert kinds[b"Document"] == kinds[b"H1"] == 1
+        assert kinds[b"H2"] >= 4
+        assert kinds[b"H3"] == 0
+        assert kinds[b"Figure"] == inside.count(b"/Alt") >= 8
+        assert kinds[b"TH"] == len(re.findall(rb"/ID \(", inside)) > 10, "a cell can name its heads"
+        assert inside.count(b"/Headers") > 20
+        pages = [part for part in streams(content) if part.lstrip().startswith((b"q", b"/", b"1 0"))]
+        pages = [part for part in pages if b" Tf" in part]
+        assert len(pages) >= 2
+        assert [drawn_outside_of_tags(page) for page in pages] == [[]] * len(pages)
+
+
+def test_numbers_are_written_as_in_the_language(case):
+    pages = {language: render_page(case, language=language) for language in ("en", "ru")}
+    concepts = {language: re.findall(r'class="number">(.*?)<', page) for language, page in pages.items()}
+    assert concepts == {"en": ["0.41", "0.27", "0.09"], "ru": ["0,41", "0,27", "0,09"]}
+    assert re.search(r"\(4\.21; threshold 3\.10\)|4\.21", pages["en"])
+    assert "4,21; порог 3,10" in pages["ru"]
+    scores = re.findall(r'class="figure">(.*?)<', pages["ru"])
+    assert scores
+    assert all(re.fullmatch(r"−?\d,\d\d \(−?\d,\d\d\)", one) for one in scores)
 
 
 def crowded(case, words, length):
@@ -129,7 +209,7 @@ def test_twenty_words_and_twelve_methods_fit_whole(case, monkeypatch, language):
     monkeypatch.setattr(dermaxai.pdf, "render_page", keep)
     assert count_pages(render_pdf(usual, language=language)) == 2
     (page,) = pages
-    assert page.count("<figure") == 20
+    assert page.count('class="card"') == 20
     assert 'class="small left"' not in page
 
 

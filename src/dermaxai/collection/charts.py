@@ -7,6 +7,7 @@ from collections.abc import Sequence
 
 from markupsafe import Markup
 
+from dermaxai.i18n import Catalogue
 from dermaxai.measure.estimates import Estimate
 
 BINS = 20
@@ -15,10 +16,11 @@ BOTTOM, LEFT = 26, 30
 """Room for the numbers of the axes."""
 
 
-def histogram(values: Sequence[float], low: float, high: float, label: str) -> Markup:
+def histogram(values: Sequence[float], low: float, high: float, label: str, texts: Catalogue) -> Markup:
     """How often values fall into each of `BINS` equal bins from `low` to `high`; NaN counts nowhere.
 
-    `label` says in words what is drawn. Each bar tells its own bounds and count on pointing.
+    `label` says in words what is drawn, `texts` writes the numbers. Each bar tells its bounds and its count
+    on pointing.
     """
     counts = count_bins(values, low, high)
     most = max(counts, default=0) or 1
@@ -29,8 +31,8 @@ def histogram(values: Sequence[float], low: float, high: float, label: str) -> M
             "<g><title>{} … {}: {}</title>"
             '<rect class="bar" x="{:.1f}" y="{:.1f}" width="{:.1f}" height="{:.1f}"/></g>'
         ).format(
-            f"{low + index * step:.2f}",
-            f"{low + (index + 1) * step:.2f}",
+            texts.number(low + index * step),
+            texts.number(low + (index + 1) * step),
             count,
             LEFT + index * wide + 1,
             8 + tall * (1 - count / most),
@@ -46,7 +48,7 @@ def histogram(values: Sequence[float], low: float, high: float, label: str) -> M
             LEFT + (tick - low) / (high - low) * (WIDTH - LEFT),
             HEIGHT - 8,
             _anchor(part),
-            f"{tick:.1f}".replace("-", "−"),
+            texts.number(tick, 1),
         )
         for part, tick in enumerate(ticks)
     ]

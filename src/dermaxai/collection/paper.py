@@ -26,10 +26,10 @@ def methods_text(folder: Folder, texts: Catalogue, seed: int) -> list[str]:
             encoder=_all(f"{made.encoder}, sha256 {made.encoder_sha256[:16]}" for made in makers),
             captioner=_all(f"{made.captioner}, sha256 {made.captioner_sha256[:16]}" for made in makers),
         ),
-        texts.text("collection.paper.maps", nats=MINIMUM_NATS, methods=methods),
+        texts.text("collection.paper.maps", nats=texts.number(MINIMUM_NATS, 1), methods=methods),
         *(_protocol(protocol, texts) for protocol in protocols_of(folder)),
         texts.text("collection.paper.agreement"),
-        texts.text("collection.paper.statistics", resamples=RESAMPLES, seed=seed, few=FEW),
+        texts.text("collection.paper.statistics", resamples=texts.number(RESAMPLES, 0), seed=seed, few=FEW),
     ]
     versions = _all(
         ", ".join(f"{key} {value}" for key, value in sorted(made.versions.items())) for made in makers

@@ -34,10 +34,10 @@ from dermaxai.collection.results import (
     words_of,
 )
 from dermaxai.collection.tables import CASE_COLUMNS, cases_csv, certainty_of, results_csv
-from dermaxai.evaluate.rounding import show
 from dermaxai.i18n import LANGUAGES, Catalogue, catalogue
 from dermaxai.measure.estimates import Estimate
-from dermaxai.report import LIMITS
+from dermaxai.messages import translated
+from dermaxai.report import LIMITS, THEN, commands_of
 from dermaxai.types import Language
 
 REPORT = "report.html"
@@ -127,7 +127,7 @@ class _Page:
 
         style, script = _asset("collection.css"), _asset("collection.js")
         made = Environment(autoescape=True, undefined=StrictUndefined, trim_blocks=True, lstrip_blocks=True)
-        made.filters |= {"number": _number, "interval": _interval, "percent": _percent}
+        made.filters |= {"estimate": _estimate, "interval": _interval, "number": _number, "percent": _percent}
         entries = self.folder.entries
         text: str = made.from_string(_asset("collection.html.j2")).render(
             language=language,
@@ -142,7 +142,7 @@ class _Page:
             script=Markup(script),
             policy=_policy(style, script),
             entries=entries,
-            skipped=self.folder.skipped,
+            skipped=[(place, _message(why)) for place, why in self.folder.skipped],
             methods=self.folder.methods,
             table={(one.group, one.method, one.measure): one for one in self.results},
             measures=MEASURES,
@@ -161,7 +161,7 @@ class _Page:
             certainty=certainty_of,
             link=self._link,
             paper={known: methods_text(self.folder, catalogue(known), self.seed) for known in LANGUAGES},
-            commands=Counter(entry.made_by.command for entry in entries).most_common(5),
+            commands=Counter(THEN.join(commands_of(entry.made_by)) for entry in entries).most_common(5),
             command=command,
             limits=LIMITS,
         )
@@ -186,8 +186,8 @@ class _Page:
         if all(math.isnan(value) for value in values):
             return {}
         return {
-            known: histogram(values, -1.0, 1.0, catalogue(known).text("collection.histogram"))
-            for known in LANGUAGES
+            texts.language: histogram(values, -1.0, 1.0, texts.text("collection.histogram"), texts)
+            for texts in map(catalogue, LANGUAGES)
         }
 
     def _examples(self) -> list[tuple[str, list[Any]]]:
@@ -222,6 +222,10 @@ def _name(kind: str, name: str) -> Markup:
     return Markup.escape(name) if len(set(told.values())) == 1 and name in told.values() else _spans(told)
 
 
+def _message(text: str) -> Markup:
+    return _spans({known: translated(text, known) or text for known in LANGUAGES})
+
+
 def _spans(told: dict[Language, str]) -> Markup:
     if len(set(told.values())) == 1:
         return Markup.escape(next(iter(told.values())))
@@ -237,21 +241,30 @@ def _alt(one: Example, texts: Catalogue) -> str:
     return texts.text("collection.picture", name=one.name, word=one.word, method=method)
 
 
-def _number(told: Estimate) -> str:
-    return show(told.value, DIGITS)
+def _estimate(told: Estimate) -> Markup:
+    return _number(told.value)
 
 
-def _interval(told: Estimate, *, percent: bool = False) -> str:
-    """The bounds in brackets, language aside; '' where there are none."""
+def _number(value: float) -> Markup:
+    """A number as each language writes it; a dash for NaN."""
+    return _spans({known: catalogue(known).number(value, DIGITS) for known in LANGUAGES})
+
+
+def _percent(value: float) -> Markup:
+    return _spans({known: catalogue(known).percent(value) for known in LANGUAGES})
+
+
+def _interval(told: Estimate, *, percent: bool = False) -> Markup:
+    """The bounds in brackets, as each language writes numbers; '' where there are none."""
     if math.isnan(told.low) or math.isnan(told.high):
-        return ""
+        return Markup("")
+    return _spans({known: _bounds(told, catalogue(known), percent=percent) for known in LANGUAGES})
+
+
+def _bounds(told: Estimate, texts: Catalogue, *, percent: bool) -> str:
     if percent:
-        return f"({100 * told.low:.0f} … {_percent(told.high)})"
-    return f"({show(told.low, DIGITS)} … {show(told.high, DIGITS)})"
-
-
-def _percent(value: float) -> str:
-    return "–" if math.isnan(value) else f"{100 * value:.0f}\N{NO-BREAK SPACE}%"
+        return f"({texts.number(100 * told.low, 0)} … {texts.percent(told.high)})"
+    return f"({texts.number(told.low, DIGITS)} … {texts.number(told.high, DIGITS)})"
 
 
 def _policy(style: str, script: str) -> str:

@@ -3,8 +3,7 @@
 from __future__ import annotations
 
 import math
-import textwrap
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,12 +11,14 @@ import numpy as np
 
 from dermaxai.concepts.tree import read_tree
 from dermaxai.i18n import Catalogue
-from dermaxai.overlay import account_for, is_empty, summarise
+from dermaxai.messages import for_reader
+from dermaxai.overlay import account_for, is_empty, seen_share, summarise
+from dermaxai.pdf.made import cut, made_lines
 from dermaxai.pdf.trust import AgreementLine, MethodRow, agreement_line, method_rows, words_check
 from dermaxai.pictures import as_address, draw_small, shrink
-from dermaxai.report import LIMITS
+from dermaxai.report import LIMITS, commands_of
 from dermaxai.scores import JUDGED, scores_by_map, verdict_of
-from dermaxai.types import Caption, Case, HeatMap, Score, SkinImage, Verdict
+from dermaxai.types import Caption, Case, HeatMap, Language, Score, SkinImage, Verdict
 
 PHOTO_SIDE, CARD_SIDE = 900, 360
 """Pixels of the longer side."""
@@ -25,6 +26,8 @@ MARKS: Mapping[Verdict, str] = {"yes": "✓", "no": "✗", "undecided": "?", "":
 RANKS: Mapping[Verdict, int] = {"yes": 0, "undecided": 1, "": 2, "no": 3}
 NAME = 60
 """Signs of a title."""
+WHOLE = 99
+"""Percent of the photo from which nothing is said of what the model did not see, as on the page."""
 LIKELY = 0.01
 """Probability from which another word is named."""
 TOGETHER = ("consensus", "spread")
@@ -44,16 +47,17 @@ class Density:
     concepts: int
     warnings: int
     readings: int
+    commands: int
     caption: int
     line: int
     """Of a warning, a comment, a value of 'How made'."""
 
 
 DENSITIES = (
-    Density("roomy", 21, 7, 14, 10, 10, 14, 2000, 600),
-    Density("close", 21, 7, 14, 8, 6, 8, 2000, 400),
-    Density("tight", 14, 7, 14, 6, 3, 4, 900, 220),
-    Density("least", 7, 0, 14, 4, 2, 2, 500, 110),
+    Density("roomy", 21, 7, 14, 10, 10, 14, 24, 2000, 600),
+    Density("close", 21, 7, 14, 8, 6, 8, 16, 2000, 400),
+    Density("tight", 14, 7, 14, 6, 3, 4, 8, 900, 220),
+    Density("least", 7, 0, 14, 4, 2, 2, 3, 500, 110),
 )
 """Tried in this order until two pages hold it; the last holds any case."""
 
@@ -101,6 +105,8 @@ class Content:
     captions: list[tuple[str, list[Piece]]]
     """Language and pieces; the first is the explained one."""
     outside: str
+    seen: str
+    """Which share of the photo the model saw; '' where that is all of it."""
     cards: list[Card]
     others: list[Card]
     columns: int
@@ -112,7 +118,8 @@ class Content:
     words_check: str
     agreement: AgreementLine | None
     concepts: list[Bar]
-    warnings: list[str]
+    warnings: list[tuple[str, Language]]
+    """Each with the language it is in."""
     readings: list[dict[str, str]]
     made: list[tuple[str, str]]
     limits: tuple[str, ...]
@@ -144,15 +151,17 @@ def choose_content(
         "concepts": len(case.concepts) - front.concepts,
         "warnings": len(case.warnings) - back.warnings,
         "readings": len(readings) - back.readings,
+        "commands": len(commands_of(case.made_by)) - back.commands,
     }
     return Content(
         title=texts.text("title"),
         photo=as_address(shrink(case.image, PHOTO_SIDE).pixels),
         captions=[(one.language, _pieces(case, one, front.caption)) for one in case.captions],
         outside=_outside(case, texts),
+        seen=_seen(case, texts),
         cards=[_card(case, small, *pair, texts) for pair in shown],
         others=[_card(case, small, *pair, texts) for pair in others[: front.others]],
-        columns=_columns(len(shown)) if front.name == "roomy" else 7,
+        columns=_columns(len(shown), front),
         unmapped=list(_unmapped(case, texts)),
         methods=rows[: back.methods],
         checks=checks,
@@ -160,9 +169,12 @@ def choose_content(
         words_check=words_check(case, texts),
         agreement=agreement_line(case, texts),
         concepts=_bars(case, texts)[: front.concepts],
-        warnings=[_cut(text, back.line) for text in case.warnings[: back.warnings]],
+        warnings=[
+            (cut(text, back.line), language)
+            for text, language in for_reader(case.warnings[: back.warnings], texts.language)
+        ],
         readings=[_reading(row, texts, back.line) for row in readings[: back.readings]],
-        made=[(key, _cut(value, back.line)) for key, value in _made(case, texts) if value],
+        made=made_lines(case, texts, back.line, back.commands),
         limits=LIMITS,
         left_out=[texts.count(f"print.left.{name}", number) for name, number in left.items() if number > 0],
         alone=len(rows) == 1,
@@ -174,6 +186,7 @@ def choose_content(
 def best_maps(case: Case) -> list[tuple[HeatMap, dict[str, Score]]]:
     """One map per question, with its scores: words of the caption in order, then the other questions.
 
+    Of those, what was compared comes first, and what asks for the text of a word of the caption last.
     A map that says something comes first; then better than random maps, undecided, not measured, no better;
     then without a caution; then the larger gap between insertion and deletion; then the order of the case.
     """
@@ -182,7 +195,15 @@ def best_maps(case: Case) -> list[tuple[HeatMap, dict[str, Score]]]:
         if heat.method not in TOGETHER and np.isfinite(heat.values).all():
             held.setdefault(heat.target, []).append((heat, scores))
     best = [min(pairs, key=lambda pair: _order(case, *pair)) for pairs in held.values()]
-    return sorted(best, key=lambda pair: (not _is_word(pair[0]), pair[0].target.word or 0))
+    said = {word.text.casefold() for word in case.caption.words}
+    return sorted(best, key=lambda pair: _place(pair[0], said))
+
+
+def _place(heat: HeatMap, said: Set[str]) -> tuple[int, int]:
+    target = heat.target
+    if _is_word(heat):
+        return 0, target.word or 0
+    return (1 if target.against else 3 if target.text.casefold() in said else 2), 0
 
 
 def _order(case: Case, heat: HeatMap, scores: Mapping[str, Score]) -> tuple[bool, int, bool, float]:
@@ -224,7 +245,7 @@ def _card(case: Case, small: SkinImage, heat: HeatMap, scores: Mapping[str, Scor
     method = texts.name("method", heat.method)
     plain = _is_word(heat) or target.against is not None
     return Card(
-        title=_cut(title if plain else f"{texts.text(f'query.{target.kind}')}: {title}", NAME),
+        title=cut(title if plain else f"{texts.text(f'query.{target.kind}')}: {title}", NAME),
         method=method,
         mark=MARKS[verdict_of(scores)],
         note="; ".join(filter(None, [where, doubt])),
@@ -234,9 +255,11 @@ def _card(case: Case, small: SkinImage, heat: HeatMap, scores: Mapping[str, Scor
     )
 
 
-def _columns(cards: int) -> int:
+def _columns(cards: int, density: Density) -> int:
     """Few cards are drawn large."""
-    return 4 if cards <= 8 else 5 if cards <= 15 else 7
+    if density.name == "roomy":
+        return 4 if cards <= 8 else 5 if cards <= 15 else 7
+    return 5 if density.name == "close" and cards <= 5 else 7
 
 
 def _rival(case: Case, heat: HeatMap, texts: Catalogue) -> str:
@@ -244,10 +267,7 @@ def _rival(case: Case, heat: HeatMap, texts: Catalogue) -> str:
         return ""
     found = [entry for entry in case.alternatives if entry.word == heat.target.word]
     likely = [entry for entry in found if entry.logprob > math.log(LIKELY)]
-    told = [
-        f"{_cut(entry.text, 24)} {round(100 * math.exp(entry.logprob))}\N{NO-BREAK SPACE}%"
-        for entry in likely[:2]
-    ]
+    told = [f"{cut(entry.text, 24)} {texts.percent(math.exp(entry.logprob))}" for entry in likely[:2]]
     return texts.text("print.rival", words=", ".join(told)) if told else ""
 
 
@@ -265,21 +285,28 @@ def _pieces(case: Case, caption: Caption, most: int) -> list[Piece]:
         style = ("prior" if index in prior else sure) if explained else ""
         pieces.append(Piece(caption.text[word.start : word.stop], style))
         end = word.stop
-    return [*pieces, Piece(_cut(caption.text[end:], most))]
+    return [*pieces, Piece(cut(caption.text[end:], most))]
 
 
 def _unmapped(case: Case, texts: Catalogue) -> Iterator[str]:
     for prior in ("expected", "despite"):
         words = [case.caption.words[entry.word].text for entry in case.evidence if entry.prior == prior]
         if words:
-            yield texts.text(f"print.{prior}", words=_cut(", ".join(dict.fromkeys(words)), 200))
+            yield texts.text(f"print.{prior}", words=cut(", ".join(dict.fromkeys(words)), 200))
 
 
 def _outside(case: Case, texts: Catalogue) -> str:
     found = case.outside
     if found is None or not found.flag:
         return ""
-    return texts.text("outside.text", score=f"{found.score:.2f}", threshold=f"{found.threshold:.2f}")
+    return texts.text(
+        "outside.text", score=texts.number(found.score), threshold=texts.number(found.threshold)
+    )
+
+
+def _seen(case: Case, texts: Catalogue) -> str:
+    share = round(100 * seen_share(case.maps[0].placement)) if case.maps else 100
+    return texts.text("map.seen", share=share) if share < WHOLE else ""
 
 
 def _bars(case: Case, texts: Catalogue) -> list[Bar]:
@@ -288,9 +315,9 @@ def _bars(case: Case, texts: Catalogue) -> list[Bar]:
     return [
         Bar(
             _concept(entry.name, texts),
-            f"{entry.weight:.2f}",
+            texts.number(entry.weight),
             max(0, round(100 * entry.weight / longest)),
-            _cut(", ".join(words[index].text for index in entry.words if index < len(words)), NAME),
+            cut(", ".join(words[index].text for index in entry.words if index < len(words)), NAME),
         )
         for entry in case.concepts
     ]
@@ -308,37 +335,5 @@ def _reading(row: Mapping[str, Any], texts: Catalogue, line: int) -> dict[str, s
         "who": str(row.get("pseudonym", "")),
         "word": str(row.get("text") or texts.text("readings.whole")),
         "answer": texts.name("print.answer", str(row.get("answer", ""))),
-        "comment": _cut("; ".join(filter(None, [marked, str(row.get("comment") or "")])), line),
+        "comment": cut("; ".join(filter(None, [marked, str(row.get("comment") or "")])), line),
     }
-
-
-def _made(case: Case, texts: Catalogue) -> Iterable[tuple[str, str]]:
-    made, image = case.made_by, case.image
-    height, width = image.pixels.shape[:2]
-    settings = (f"{texts.name('setting', key)} = {value}" for key, value in sorted(made.settings.items()))
-    return {
-        "photo": f"{width} × {height} {image.format}".strip(),
-        "sha256": image.sha256,
-        "removed": ", ".join(image.removed),
-        "notes": "; ".join(image.notes),
-        "encoder": f"{made.encoder}  {made.encoder_sha256}".strip(),
-        "captioner": f"{made.captioner}  {made.captioner_sha256}".strip(),
-        "settings": "; ".join(settings),
-        "versions": "; ".join(f"{key} {value}" for key, value in sorted(made.versions.items())),
-        "device": f"{made.device}; {texts.text('made.seed')} {made.seed}",
-        "licence": made.licence,
-        "command": made.command,
-    }.items()
-
-
-def _cut(text: str, most: int) -> str:
-    """At most so many signs, on one line, the cut shown.
-
-    >>> _cut("one two three", 9), _cut("short", 9)
-    ('one two…', 'short')
-    """
-    return (
-        textwrap.shorten(text, most, placeholder="…")
-        if len(text) > most and " " in text[:most]
-        else text[:most]
-    )

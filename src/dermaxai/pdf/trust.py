@@ -73,19 +73,19 @@ def _row(name: str, variant: str, pairs: list[_Pair], checks: tuple[str, ...], t
         len(pairs),
         better,
         known.count("undecided"),
-        tuple(_mean(metric, (scores for _, scores in pairs)) for metric in JUDGED),
+        tuple(_mean(metric, (scores for _, scores in pairs), texts) for metric in JUDGED),
         checks,
     )
 
 
-def _mean(metric: str, held: Iterable[Mapping[str, Score]]) -> str:
+def _mean(metric: str, held: Iterable[Mapping[str, Score]], texts: Catalogue) -> str:
     """Mean over maps, and of their random maps in brackets; '' where none was measured."""
     found = [scores[metric] for scores in held if metric in scores and np.isfinite(scores[metric].value)]
     if not found:
         return ""
     beside = [entry.baseline for entry in found if entry.baseline is not None]
-    mean = float(np.mean([entry.value for entry in found]))
-    return f"{mean:.2f}" + (f" ({float(np.mean(beside)):.2f})" if beside else "")
+    mean = texts.number(float(np.mean([entry.value for entry in found])))
+    return f"{mean} ({texts.number(float(np.mean(beside)))})" if beside else mean
 
 
 def words_check(case: Case, texts: Catalogue) -> str:
@@ -105,5 +105,5 @@ def agreement_line(case: Case, texts: Catalogue) -> AgreementLine | None:
     if not means:
         return None
     least = min(means, key=lambda text: means[text])
-    mean = f"{float(np.mean(list(means.values()))):.2f}"
-    return AgreementLine(mean, len(means), f"{means[least]:.2f}", least)
+    mean = texts.number(float(np.mean(list(means.values()))))
+    return AgreementLine(mean, len(means), texts.number(means[least]), least)
