@@ -1,6 +1,6 @@
 """Does every job end exactly once, whatever is killed when?
 
-    python -m benchmarks.kill_server [--rounds 10] [--jobs 50] [--kills 6] [--model FOLDER] [--seed 0]
+    python -m benchmarks.kill_server [--rounds 10] [--jobs 50] [--kills 6] [--model M] [--postgresql]
 
 Each round starts `dermaxai serve` on an empty folder and posts photos, each again and again under its own
 Idempotency-Key until it is accepted. Meanwhile the server, its worker, or both are killed (SIGKILL), half of
@@ -8,7 +8,8 @@ the time while a job runs, and the server is started again. In the end every pho
 job must have ended, every case must have been made once, be whole and be indexed as it is, the audit trail
 must be intact, and nothing half-done may lie about.
 
-Without `--model` a tiny one is made, that of the tests.
+Without `--model` a tiny one is made, that of the tests. With `--postgresql` the store is a PostgreSQL server
+of our own, an empty database each round.
 """
 
 from __future__ import annotations
@@ -27,7 +28,8 @@ import time
 import urllib.error
 import urllib.request
 from collections import Counter
-from contextlib import suppress
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from threading import Thread
@@ -265,6 +267,7 @@ def main() -> None:
     parser.add_argument("--kills", type=int, default=6)
     parser.add_argument("--model", default="", help="a name or folder; by default the tiny one of the tests")
     parser.add_argument("--store", default="", help="URL of an empty database; then only one round")
+    parser.add_argument("--postgresql", action="store_true", help="on a server that is started for this")
     parser.add_argument("--folder", type=Path)
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--json", type=Path, help="also write the figures there")
@@ -274,18 +277,38 @@ def main() -> None:
         flush=True,
     )
     rounds = []
-    with tempfile.TemporaryDirectory(dir=arguments.folder) as home:
+    with tempfile.TemporaryDirectory(dir=arguments.folder) as home, databases(arguments) as new_database:
         model = arguments.model or make_model(Path(home))
         for number in range(1 if arguments.store else arguments.rounds):
             folder = Path(home) / f"round-{number}"
             folder.mkdir()
-            rounds.append(run_round(folder, model, arguments.store, arguments, arguments.seed + number))
+            rounds.append(run_round(folder, model, new_database(), arguments, arguments.seed + number))
             show(number, rounds[-1])
     print(f"{sum(entry.good for entry in rounds)} of {len(rounds)} rounds: every job ended exactly once")
     if arguments.json:
         arguments.json.write_text(json.dumps([asdict(entry) for entry in rounds], indent=1) + "\n")
     if not all(entry.good for entry in rounds):
         raise SystemExit(1)
+
+
+@contextmanager
+def databases(arguments: argparse.Namespace) -> Iterator[Callable[[], str]]:
+    """Gives the address of an empty database each time it is called; '' is a file in the folder of cases."""
+    if not arguments.postgresql:
+        yield lambda: arguments.store
+        return
+    from tests.databases import find_programs, make_database, start_server, stop_server, wait_for
+
+    programs = find_programs()
+    if programs is None:
+        raise SystemExit("there is no PostgreSQL (initdb) on this machine")
+    with tempfile.TemporaryDirectory(prefix="pg", dir="/tmp") as home:
+        server = start_server(programs, Path(home))
+        try:
+            wait_for(Path(home))
+            yield lambda: make_database(Path(home))
+        finally:
+            stop_server(server)
 
 
 def make_model(folder: Path) -> str:

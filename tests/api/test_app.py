@@ -1,6 +1,7 @@
 """The application as a whole: every route is described, every refusal has one shape, no model is loaded."""
 
 import json
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -24,7 +25,8 @@ def app(tmp_path):
 
 def is_problem(answered):
     told = answered.json()
-    assert set(told) == {"error", "message", "hint"}
+    assert set(told) == {"error", "message", "hint", "said"}
+    assert re.search("[а-яё]", told.pop("said")["ru"]["message"])
     assert all(isinstance(value, str) for value in told.values())
     assert told["error"]
     assert told["message"].endswith((".", "?", "!", ")"))

@@ -54,7 +54,7 @@ def test_only_what_changes_nothing_is_tried(calls):
 
 def test_shapes_have_their_fields(document):
     shapes = {shape.name: shape for shape in shapes_of(document)}
-    assert [field.name for field in shapes["Problem"].fields] == ["error", "message", "hint"]
+    assert [field.name for field in shapes["Problem"].fields] == ["error", "message", "hint", "said"]
     assert not any(name.startswith("Body_") for name in shapes)
 
 

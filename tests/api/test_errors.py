@@ -1,9 +1,12 @@
 """Errors as answers."""
 
+import json
+
 import pytest
 
 from dermaxai import errors
 from dermaxai.api.errors import EXAMPLES, STATUS, answer_problem, refusals, status_of
+from tests.api.whole_server import talk, whole_server
 
 KINDS = [kind for kind in vars(errors).values() if isinstance(kind, type)]
 
@@ -35,7 +38,7 @@ def test_an_answer_says_what_to_do():
     assert (answer.status_code, answer.headers["Retry-After"], answer.headers["Cache-Control"]) == (
         429, "5", "no-store",
     )  # fmt: skip
-    assert answer.body == b'{"error":"QueueFull","message":"64 jobs wait.","hint":"Try later."}'
+    assert answer.body == b'{"error":"QueueFull","message":"64 jobs wait.","hint":"Try later.","said":{}}'
 
 
 def test_places_of_the_machine_are_left_out():
@@ -51,3 +54,28 @@ def test_refusals_are_described_with_an_example():
     assert {401, 403, 404, 422, 429, 503} <= set(told)
     assert 409 not in told
     assert told[404]["content"]["application/json"]["example"]["error"] == "NotFound"
+
+
+def test_an_answer_says_it_in_russian_too():
+    known = answer_problem(errors.NotFound("There is no job 7.", hint="Nobody has ever said this."))
+    assert json.loads(known.body)["said"] == {"ru": {"message": "Задания 7 нет."}}
+    example = refusals(409)[409]["content"]["application/json"]["example"]
+    assert example["said"]["ru"] == {
+        "message": "Случай «7f3a91c2» ещё создаётся.",
+        "hint": "Дождитесь конца его задания.",
+    }
+
+
+@pytest.mark.parametrize(
+    ("address", "russian"),
+    [
+        ("/api/jobs?limit=x", "limit: ожидается целое число."),
+        ("/api/jobs?limit=0", "limit: ожидается не меньше 1."),
+        ("/api/jobs?limit=999", "limit: ожидается не больше 200."),
+        (f"/api/cases?text={'a' * 999}", "text: не больше "),
+    ],
+)
+def test_a_request_that_is_not_as_described_is_told_in_russian_too(tmp_path, address, russian):
+    told = talk(whole_server(tmp_path)).get(address).json()
+    assert told["said"]["ru"]["message"].startswith(russian)
+    assert told["said"]["ru"]["hint"] == "Все запросы описаны на странице /docs."

@@ -1,6 +1,7 @@
 """Files of a case over HTTP."""
 
 import io
+import shutil
 
 import numpy as np
 import pytest
@@ -50,6 +51,14 @@ def test_raw_maps_are_the_case_s_own(app):
     with np.load(io.BytesIO(answered.content), allow_pickle=False) as arrays:
         for index, heat in enumerate(make_case().maps):
             assert np.array_equal(arrays[f"{index:04d}"], heat.values)
+
+
+@pytest.mark.parametrize("asked", ["", "/maps", "/maps.npz", "/photo", "/thumb", "/report", "/report.pdf"])
+def test_a_case_whose_files_are_gone_says_so(app, asked):
+    """Somebody removed the folder while the server runs."""
+    shutil.rmtree(app.state.server.store.folder / "one")
+    answered = talk(app).get(f"/api/cases/one{asked}")
+    assert (answered.status_code, answered.json()["error"]) == (404, "NotFound")
 
 
 @pytest.mark.parametrize(("asked", "language"), [("", "en"), ("?lang=ru", "ru")])

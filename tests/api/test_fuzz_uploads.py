@@ -78,7 +78,7 @@ async def check(app, told, data, before):
         before[:] = files_of(app), rows_of(app)
         return answered.status
     assert 400 <= answered.status < 500, (told, answered.status, answered.body[:300])
-    assert set(answered.json()) == {"error", "message", "hint"}, told
+    assert set(answered.json()) == {"error", "message", "hint", "said"}, told
     assert answered.error.startswith("Image"), (told, answered.body)
     assert not is_readable(data), told
     assert [files_of(app), rows_of(app)] == before, told
@@ -161,7 +161,7 @@ def test_odd_names_are_only_names(app, tmp_path, name):
 def test_odd_forms_are_refused(app, kind, body):
     answered = anyio.run(lambda: ask_inside(app, "POST", "/api/cases", ("Content-Type", kind), body=body))
     assert 400 <= answered.status < 500, answered.body
-    assert set(answered.json()) == {"error", "message", "hint"}
+    assert set(answered.json()) == {"error", "message", "hint", "said"}
     assert files_of(app) == set()
     assert rows_of(app) == [0, 0]
 

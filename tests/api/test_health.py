@@ -9,7 +9,7 @@ FAILED = {
     "state": "failed",
     "model": "demo",
     "error": "WeightsMissing",
-    "message": "No weights in /srv.",
+    "message": "No weights in '/srv'.",
     "hint": "dermaxai fetch",
 }
 
@@ -30,7 +30,8 @@ def test_a_worker_that_failed_is_told_in_full_only_to_who_is_signed_in(app):
     health = browser.get("/healthz")
     assert (health.status_code, health.json()["worker"]["state"]) == (200, "failed")
     assert "/srv" not in health.text
-    assert browser.get("/api/state").json()["worker"] == FAILED
+    said = {"ru": {"message": "Нет весов в «/srv»."}}
+    assert browser.get("/api/state").json()["worker"] == FAILED | {"said": said}
 
 
 def test_a_store_that_does_not_answer(app, monkeypatch):

@@ -56,7 +56,10 @@ def test_a_job_that_waits_is_cancelled_at_once(app):
     told = send_photo(browser).json()
     stopped = browser.delete(f"/api/jobs/{told['job']['id']}")
     assert (stopped.status_code, stopped.json()["state"]) == (200, "cancelled")
-    assert browser.get(f"/api/cases/{told['case']}").json()["state"] == "failed"
+    assert browser.get(f"/api/cases/{told['case']}").json()["state"] == "stopped"
+    assert [one["id"] for one in browser.get("/api/cases?state=stopped").json()["cases"]] == [told["case"]]
+    refused = browser.get(f"/api/cases/{told['case']}/report").json()
+    assert (refused["error"], "stopped" in refused["message"]) == ("NotFound", True)
 
 
 def test_a_job_that_ended_cannot_be_cancelled(app):

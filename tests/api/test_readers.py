@@ -5,6 +5,8 @@ import json
 import pytest
 
 from dermaxai.store.audit import verify
+from dermaxai.store.readers import add_reader
+from dermaxai.store.tables import Reader, now
 from tests.api.small_server import ask, bearer, small_server, token_of
 
 JSON = ("Content-Type", "application/json")
@@ -110,6 +112,39 @@ def test_a_taken_name_is_a_conflict_and_an_unknown_one_is_not_found(app):
     assert post(app, "/api/readers", {"pseudonym": "lead"}, admin).error == "Conflict"
     assert post(app, "/api/readers/nobody/tokens", {}, admin).error == "NotFound"
     assert ask(app, "DELETE", "/api/readers/nobody", admin).error == "NotFound"
+
+
+def test_another_spelling_is_the_same_reader(tmp_path):
+    here = small_server(tmp_path)
+    named = post(here, "/api/session", {"pseudonym": "Reader-1"}).json()
+    for spelt in ("reader-1", "READER\u20111", "\uff32eader_1"):
+        again = post(here, "/api/session", {"pseudonym": spelt}).json()
+        assert (again["name"], again["store"]) == ("Reader-1", named["store"])
+    admin = bearer(token_of(here, "lead", "admin"))
+    listed = ask(here, "GET", "/api/readers", admin).json()["readers"]
+    assert [reader["pseudonym"] for reader in listed] == ["Reader-1", "lead"]
+    token = post(here, "/api/readers/READER 1/tokens", {}, admin).json()
+    assert token["pseudonym"] == "Reader-1"
+    refused = post(here, "/api/session", {"pseudonym": "reader-1"})
+    assert (refused.error, "'Reader-1' has a token" in refused.json()["message"]) == ("NotAllowed", True)
+
+
+def test_a_spelling_that_may_be_several_readers_is_a_conflict(tmp_path):
+    here = small_server(tmp_path)
+    with here.state.server.store.write() as session:
+        add_reader(session, "Reader-1", "reader", actor="local")
+        session.add(Reader(pseudonym="reader-1", role="reader", created=now(), folded="reader-1#2"))
+    refused = post(here, "/api/session", {"pseudonym": "READER-1"})
+    assert refused.error == "Conflict"
+    assert refused.json()["message"] == "'READER-1' may be any of 'Reader-1', 'reader-1'."
+    assert post(here, "/api/session", {"pseudonym": "reader-1"}).json()["name"] == "reader-1"
+
+
+def test_the_session_names_the_store_to_who_has_a_pseudonym(tmp_path):
+    one, other = small_server(tmp_path / "one"), small_server(tmp_path / "other")
+    assert ask(one, "GET", "/api/session").json()["store"] == ""
+    stores = {post(app, "/api/session", {"pseudonym": "anna"}).json()["store"] for app in (one, other)}
+    assert [len(store) for store in stores] == [16, 16]
 
 
 def test_a_reader_may_not(app):

@@ -154,7 +154,7 @@ def test_another_caption_by_now_is_a_conflict(place):
 def test_what_does_not_fit_is_refused_in_one_shape(place, body):
     answered = place.post("r1", "/api/cases/one/feedback", body)
     assert answered.status == 422
-    assert set(answered.json()) == {"error", "message", "hint"}
+    assert set(answered.json()) == {"error", "message", "hint", "said"}
     assert place.get("r1", "/api/cases/one/feedback").json()["answers"] == []
 
 

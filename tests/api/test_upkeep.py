@@ -1,7 +1,10 @@
 """What a server does by itself."""
 
+import json
 import time
 from datetime import timedelta
+
+import pytest
 
 from dermaxai.api import upkeep
 from dermaxai.api.upkeep import look_after
@@ -33,12 +36,31 @@ def test_old_cases_go(tmp_path):
     assert not (tmp_path / "old").exists()
 
 
-def test_a_folder_that_is_no_case_is_named_in_the_log(tmp_path, caplog):
+@pytest.mark.parametrize(
+    ("name", "mark"), [("Ivanova 1963", "e6434a70"), ("19631205", "12325ba4"), ("7f3a91c2d4e5", "7f3a91c2")]
+)
+def test_a_folder_that_is_no_case_is_told_in_the_log_and_not_named(tmp_path, caplog, name, mark):
+    """A folder may be called after a person; a name that was drawn says nothing."""
     app = whole_server(tmp_path)
-    save_case(make_case(), tmp_path / "broken")
-    (tmp_path / "broken" / "maps.npz").write_bytes(b"")
+    save_case(make_case(), tmp_path / name)
+    (tmp_path / name / "maps.npz").write_bytes(b"")
     look_after(app.state.server)
-    assert "broken" in caplog.text
+    assert f"folder {mark}: " in caplog.text
+    assert "maps.npz" in caplog.text
+    assert name not in caplog.text
+
+
+def test_what_a_damaged_case_holds_is_not_in_the_log(tmp_path, caplog):
+    app = whole_server(tmp_path)
+    save_case(make_case(), tmp_path / "damaged")
+    file = tmp_path / "damaged" / "case.json"
+    document = json.loads(file.read_bytes())
+    document["case"]["seed"] = "Ivanova"
+    document["case"]["captions"] = "Ivanova"
+    file.write_text(json.dumps(document))
+    look_after(app.state.server)
+    assert "not taken in" in caplog.text
+    assert "Ivanova" not in caplog.text
 
 
 def test_a_fault_does_not_stop_the_server(tmp_path, monkeypatch, caplog):

@@ -9,8 +9,9 @@ from fastapi import APIRouter
 from dermaxai.api.access import check_seen
 from dermaxai.api.asking import State, Who
 from dermaxai.api.errors import refusals
+from dermaxai.api.questions_asked import Again
 from dermaxai.api.receiving import Key, check_wish, expect_room, take_in
-from dermaxai.api.schemas import Accepted, Again, CaseId
+from dermaxai.api.schemas import Accepted, CaseId
 from dermaxai.errors import NotFound
 from dermaxai.store.cases import find_case
 from dermaxai.store.faults import telling_faults

@@ -178,7 +178,7 @@ def show_maps(case_id: CaseId, state: State, actor: Who) -> MapList:
     """Method, question, place and layer of each map, in the order of the arrays in `maps.npz`."""
     row = ready_case(state, actor, case_id)
     try:
-        document = json.loads((Shelf(state.store.folder).case_folder(row) / "case.json").read_bytes())
+        document = json.loads(Shelf(state.store.folder).made_file(row, "case.json").read_bytes())
         return MapList.model_validate({"maps": document["maps"]})
     except (OSError, ValueError, KeyError, TypeError) as error:
         raise DataError(f"The case '{case_id}' is damaged.", hint="Make it again from its photo.") from error
@@ -216,6 +216,8 @@ def made(row: CaseRow) -> CaseRow:
         raise Conflict(f"The case '{row.id}' is still being made.", hint="Wait for its job.")
     if row.state == "failed":
         raise NotFound(f"The case '{row.id}' was not made.", hint="Its job says why.")
+    if row.state == "stopped":
+        raise NotFound(f"The case '{row.id}' was not made: it was stopped.", hint="Describe the photo again.")
     if row.state == "gone":
         raise NotFound(f"The folder of case '{row.id}' is gone.", hint="Put it back, or delete the case.")
     return row

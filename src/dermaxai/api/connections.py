@@ -17,7 +17,15 @@ HEAD_SECONDS = 10.0
 """Within which the first line and the headers of a request must have come."""
 IDLE_SECONDS = 15
 """For which a connection without a request is kept."""
+UNREAD_SECONDS = 60.0
+"""Between two looks at what waits to be sent; where nothing has gone in between, the connection ends."""
+SLOWEST = 16_000
+"""Bytes that must go between two looks."""
 MOST_CONNECTIONS = 1000
+FREE_PIECES = 1000
+"""Of a body in pieces (chunks), however small."""
+SMALL_PIECE = 256
+"""Bytes that the pieces of a body must have on average, beyond those that are free."""
 
 
 def connection_settings(options: ServeOptions) -> dict[str, Any]:
@@ -44,14 +52,19 @@ def connection_settings(options: ServeOptions) -> dict[str, Any]:
 
 @final
 class PatientProtocol(H11Protocol):
-    """HTTP/1.1 that ends a connection whose request does not get whole: headers sent one letter a minute."""
+    """HTTP/1.1 that ends a connection whose request does not get whole, or whose answer nobody reads."""
 
     _head: asyncio.TimerHandle | None = None
+    _look: asyncio.TimerHandle | None = None
+    _unsent = 0
+    """Bytes that waited to be sent at the last look; 0 where all had been sent since."""
 
     def connection_made(self, transport: asyncio.Transport) -> None:  # type: ignore[override]
         """From the first moment on, the headers are waited for."""
+        self.conn = NoCrumbs(h11.SERVER, MOST_HEADERS)
         super().connection_made(transport)
         self._wait_for_head()
+        self._look = self.loop.call_later(UNREAD_SECONDS, self._look_at_writing)
 
     def data_received(self, data: bytes) -> None:
         """Not every piece gives more time: all of them have to come in the same seconds."""
@@ -65,7 +78,29 @@ class PatientProtocol(H11Protocol):
     def connection_lost(self, exc: Exception | None) -> None:
         """Nothing is waited for any more."""
         self._stop_waiting()
+        if self._look is not None:
+            self._look.cancel()
         super().connection_lost(exc)
+
+    def resume_writing(self) -> None:
+        """What waited has gone."""
+        super().resume_writing()
+        self._unsent = 0
+
+    def send_400_response(self, msg: str) -> None:
+        """Say that this is no HTTP; where the answer to it has been given already, only end."""
+        if self.conn.our_state in (h11.IDLE, h11.SEND_RESPONSE):
+            super().send_400_response(msg)
+        else:
+            self.transport.close()
+
+    def _look_at_writing(self) -> None:
+        unsent = self.transport.get_write_buffer_size()
+        if unsent and self._unsent and unsent > self._unsent - SLOWEST:
+            self.transport.abort()
+            return
+        self._unsent = unsent
+        self._look = self.loop.call_later(UNREAD_SECONDS, self._look_at_writing)
 
     def _wait_for_head(self) -> None:
         if self._head is None:
@@ -80,3 +115,22 @@ class PatientProtocol(H11Protocol):
         self._head = None
         if not self.transport.is_closing():
             self.transport.close()
+
+
+@final
+class NoCrumbs(h11.Connection):
+    """HTTP/1.1 that refuses bodies in crumbs: a piece of one byte costs as much as one of many thousands."""
+
+    _pieces = _bytes = 0
+
+    def next_event(self) -> h11.Event | type[h11.NEED_DATA] | type[h11.PAUSED]:
+        """As h11 reads it. Raises: h11.RemoteProtocolError for crumbs too."""
+        event = super().next_event()
+        if isinstance(event, h11.Request):
+            self._pieces = self._bytes = 0
+        elif isinstance(event, h11.Data):
+            self._pieces += event.chunk_start
+            self._bytes += len(event.data)
+            if self._pieces > FREE_PIECES and self._bytes < SMALL_PIECE * self._pieces:
+                raise h11.RemoteProtocolError("The body comes in too many small pieces.")
+        return event

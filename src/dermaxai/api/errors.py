@@ -1,4 +1,4 @@
-"""Every refusal in one shape, whatever refused: `{"error": …, "message": …, "hint": …}`."""
+"""Every refusal in one shape, whatever refused: `{"error": …, "message": …, "hint": …, "said": …}`."""
 
 from __future__ import annotations
 
@@ -29,6 +29,8 @@ from dermaxai.errors import (
     UsageError,
     WeightsError,
 )
+from dermaxai.messages import said
+from dermaxai.types import Language
 
 LOG = logging.getLogger("dermaxai.api")
 
@@ -57,12 +59,21 @@ SHOWN = 3
 """Faults of one request that are told at once."""
 
 
+Said = dict[Language, dict[str, str]]
+"""Language -> name of a field of English words -> the same in that language, as far as it is known."""
+
+
 class Problem(BaseModel):
     """Why a request was refused."""
 
     error: str = Field(description="Name of the error, as `dermaxai.errors` calls it.")
     message: str = Field(description="What was expected and what came, in English.")
     hint: str = Field(default="", description="What to do about it; empty where nothing helps.")
+    said: Said = Field(
+        default_factory=dict,
+        description="Message and hint in other languages, as far as they are known in them.",
+        examples=[said(message="There is no case '7f3a91c2'.")],
+    )
 
 
 EXAMPLES: Mapping[int, tuple[str, str, str]] = {
@@ -90,7 +101,7 @@ def refusals(*statuses: int) -> dict[int | str, dict[str, Any]]:
 
 def _refusal(status: int) -> dict[str, Any]:
     error, message, hint = EXAMPLES[status]
-    example = {"error": error, "message": message, "hint": hint}
+    example = {"error": error, "message": message, "hint": hint, "said": said(message=message, hint=hint)}
     return {
         "model": Problem,
         "description": HTTPStatus(status).phrase,
@@ -124,7 +135,8 @@ def answer_refusal(status: int, error: str, message: str, hint: str = "") -> JSO
         headers["Retry-After"] = str(RETRY_SECONDS)
     if status == HTTPStatus.UNAUTHORIZED:
         headers["WWW-Authenticate"] = "Bearer"
-    return JSONResponse({"error": error, "message": message, "hint": hint}, status, headers)
+    told = {"error": error, "message": message, "hint": hint}
+    return JSONResponse({**told, "said": said(message=message, hint=hint)}, status, headers)
 
 
 def _without(text: str, folder: str) -> str:

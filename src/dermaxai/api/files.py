@@ -92,7 +92,7 @@ def show_values(request: Request, case_id: CaseId, state: State, actor: Who) -> 
     is of. numpy reads it with `allow_pickle=False`.
     """
     row = ready_case(state, actor, case_id)
-    path = Shelf(state.store.folder).case_folder(row) / "maps.npz"
+    path = Shelf(state.store.folder).made_file(row, "maps.npz")
     return send_file(request, path, f"{row.id}-{row.revision}-maps", kind=NPZ, name=f"{row.id}.npz")
 
 

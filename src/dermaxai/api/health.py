@@ -7,15 +7,17 @@ from importlib.metadata import version
 from typing import Any, Literal
 
 from fastapi import APIRouter, Depends, Response
+from pydantic import Field
 from sqlalchemy import func, select
 
 from dermaxai.api.access import current_actor
 from dermaxai.api.asking import State
-from dermaxai.api.errors import Problem, refusals
+from dermaxai.api.errors import Problem, Said, refusals
 from dermaxai.api.schemas import Sent
 from dermaxai.api.state import ServerState
 from dermaxai.errors import StoreError
 from dermaxai.i18n import LANGUAGES, catalogue
+from dermaxai.messages import with_said
 from dermaxai.store.tables import CaseRow, Job
 from dermaxai.types import Language
 
@@ -36,6 +38,8 @@ class WorkerState(Sent):
     message: str = ""
     """Why it failed."""
     hint: str = ""
+    said: Said = Field(default_factory=dict)
+    """Message and hint in other languages, as far as they are known in them."""
 
 
 class Health(Sent):
@@ -126,7 +130,7 @@ def show_state(state: State) -> ServerView:
     limits = ("blind", "queue", "max_bytes", "max_pixels", "keep_days")
     return ServerView.model_validate(
         {
-            "worker": _worker(state, *SHOWN_TO_ALL, "error", "message", "hint"),
+            "worker": with_said(_worker(state, *SHOWN_TO_ALL, "error", "message", "hint")),
             "models": [model.name for model in options.models],
             "cases": cases,
             "waiting": counts.get("waiting", 0),

@@ -97,8 +97,8 @@ async def follow_job(
 
 @router.delete("/{job_id}", responses=refusals(403, 404, 409), summary="Cancel a job")
 def stop_job(job_id: JobId, state: State, actor: Who) -> JobView:
-    """One that waits ends at once; one that runs ends before its next stage. Whoever asked for it may do so,
-    and an admin.
+    """One that waits ends at once; one that runs is stopped in the middle, within about a second. Whoever
+    asked for it may do so, and an admin.
     """
     with state.store.write() as session:
         may_change(actor, find_job(session, job_id).owner)

@@ -6,7 +6,6 @@ that a browser may keep them for good; modules import each other by relative nam
 
 from __future__ import annotations
 
-import base64
 import functools
 import gzip
 import hashlib
@@ -18,6 +17,7 @@ from fastapi import APIRouter, Request, Response
 
 from dermaxai.errors import NotFound
 from dermaxai.i18n import LANGUAGES, catalogue
+from dermaxai.overlay import pack_colours
 from dermaxai.types import Language
 
 if TYPE_CHECKING:
@@ -106,10 +106,7 @@ def page_bundle(options: ServeOptions) -> dict[str, Any]:
     return {
         "texts": {"keys": keys}
         | {known: [catalogue(known).entries[key] for key in keys] for known in LANGUAGES},
-        "colours": {
-            name: base64.b64encode(bytes.fromhex(entry["hex"])).decode("ascii")
-            for name, entry in json.loads(_asset("colours.json")).items()
-        },
+        "colours": pack_colours(),
         "models": [model.name for model in options.models],
         "blind": options.blind,
         "open": options.is_open,

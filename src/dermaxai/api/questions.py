@@ -11,8 +11,9 @@ from dermaxai.api.access import check_seen
 from dermaxai.api.asking import State, Who
 from dermaxai.api.cases import made
 from dermaxai.api.errors import refusals
+from dermaxai.api.questions_asked import Concepts, Contrast, Measure, Methods, Query, Sanity
 from dermaxai.api.receiving import Key, accept, check_methods, check_serving, own_key
-from dermaxai.api.schemas import Accepted, CaseId, Concepts, Contrast, Measure, Methods, Query, Sanity
+from dermaxai.api.schemas import Accepted, CaseId
 from dermaxai.api.state import Actor, ServerState
 from dermaxai.errors import Conflict
 from dermaxai.jobs.queue import JobRequest, ask, find_asked

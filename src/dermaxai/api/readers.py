@@ -74,6 +74,8 @@ class SessionView(Sent):
     """'local', 'session' or 'token'."""
     csrf: str
     """To be sent as X-CSRF-Token with every change; '' where no session needs it."""
+    store: str
+    """Which store this is, for whoever has a pseudonym: two servers at one address are told apart by it."""
     open: bool
     """Whether other machines can reach this server, so that everybody needs a token."""
     blind: bool
@@ -141,7 +143,7 @@ def who_am_i(request: Request, actor: Asking, state: Server) -> SessionView:
     return _view(actor, state, secret if actor.by == "session" else "")
 
 
-@router.post("/session", responses=refusals(403))
+@router.post("/session", responses=refusals(403, 409))
 async def sign_in(wanted: SignIn, request: Request, response: Response, state: Server) -> SessionView:
     """Open a session of this browser, by token; on this machine alone also by a pseudonym."""
     place = client_place(request.scope)
@@ -152,7 +154,7 @@ async def sign_in(wanted: SignIn, request: Request, response: Response, state: S
     old = cookie(request.scope, access.cookie_name(state.options))
     secret, actor = await anyio.to_thread.run_sync(_open, state, wanted, old)
     _set_cookie(response, state.options, secret)
-    return _view(actor, state, secret)
+    return await anyio.to_thread.run_sync(_view, actor, state, secret)
 
 
 @router.delete("/session", status_code=204, responses=refusals(403))
@@ -183,14 +185,14 @@ def add_reader(wanted: NewReader, admin: Admin, state: Server) -> NewToken:
         return _issue(session, reader, wanted.days, admin)
 
 
-@router.post("/readers/{pseudonym}/tokens", status_code=201, responses=refusals(403, 404))
+@router.post("/readers/{pseudonym}/tokens", status_code=201, responses=refusals(403, 404, 409))
 def add_token(pseudonym: Named, wanted: TokenDays, admin: Admin, state: Server) -> NewToken:
     """Another token for a reader; those before stay valid."""
     with state.store.write() as session:
         return _issue(session, readers.find_reader(session, pseudonym), wanted.days, admin)
 
 
-@router.delete("/readers/{pseudonym}", responses=refusals(403, 404))
+@router.delete("/readers/{pseudonym}", responses=refusals(403, 404, 409))
 def shut_out(pseudonym: Named, admin: Admin, state: Server) -> Revoked:
     """Revoke all tokens of a reader and end all sessions; what the reader said stays."""
     with state.store.write() as session:
@@ -223,7 +225,7 @@ def _reader_of(session: Session, wanted: SignIn) -> tuple[Reader, int | None]:
         return readers.add_reader(session, name, "reader", actor="local"), None
     if readers.valid_tokens(session, reader):
         raise NotAllowed(
-            f"'{name}' has a token: nobody reads under this name without it.",
+            f"'{reader.pseudonym}' has a token: nobody reads under this name without it.",
             hint="Sign in with the token, or choose another pseudonym.",
         )
     return reader, None
@@ -250,6 +252,7 @@ def _view(actor: Actor, state: ServerState, secret: str) -> SessionView:
         named=actor.reader is not None,
         by=actor.by,
         csrf=access.csrf_token(secret) if secret else "",
+        store=_name_of_store(state) if actor.reader is not None else "",
         open=options.is_open,
         blind=options.blind,
         has_model=options.has_model,
@@ -260,6 +263,11 @@ def _view(actor: Actor, state: ServerState, secret: str) -> SessionView:
         version=__version__,
         languages=list(LANGUAGES),
     )
+
+
+def _name_of_store(state: ServerState) -> str:
+    with state.store.read() as session:
+        return audit.origin(session)[:16]
 
 
 def _set_cookie(response: Response, options: ServeOptions, secret: str) -> None:

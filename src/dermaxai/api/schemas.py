@@ -1,4 +1,4 @@
-"""What the API sends and takes, one model per thing."""
+"""What the API sends, one model per thing; the kinds of texts and names that it takes."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from fastapi import Path
 from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstraints, model_validator
 from pydantic.config import JsonDict
 
-from dermaxai.api.errors import Problem
+from dermaxai.api.errors import Problem, Said
 from dermaxai.api.strict import one_line, only_known
 from dermaxai.store.tables import CaseState, JobKind, JobState
 from dermaxai.types import Language, TargetKind
@@ -48,8 +48,8 @@ JOB: JsonDict = {
     "kind": "explain",
     "state": "running",
     "stages": [
-        {"name": "caption", "state": "done", "seconds": 0.31, "note": ""},
-        {"name": "evidence", "state": "running", "seconds": None, "note": ""},
+        {"name": "caption", "state": "done", "share": None, "seconds": 0.31, "note": ""},
+        {"name": "convis", "state": "running", "share": 0.42, "seconds": None, "note": ""},
     ],
     "content": 1,
     "ahead": 0,
@@ -68,10 +68,14 @@ class Stage(Sent):
     """'caption', the name of a method, 'measure', …"""
     state: str
     """'waiting', 'running', 'done', 'failed' or 'skipped'."""
+    share: float | None = None
+    """How much of it is done, 0 to 1, while it runs or where it was stopped; null where it does not tell."""
     seconds: float | None = None
     """How long it took."""
     note: str = ""
     """What to know about it, in English."""
+    said: Said = Field(default_factory=dict)
+    """The note in other languages, as far as it is known in them."""
 
 
 class JobView(Sent):
@@ -219,6 +223,9 @@ class CasePage(Sent):
     """Scores of maps, with verdicts and those of random maps."""
     sanity: dict[str, Any]
     warnings: list[str]
+    """In English."""
+    said: dict[Language, dict[str, list[str | None]]]
+    """`warnings`, `notes` on the photo, the `mean` image in other languages; null where unknown."""
 
 
 class CaseView(Sent):
@@ -270,80 +277,3 @@ class MapList(Sent):
     """All maps of a case, in the order of the arrays '0000', '0001', … of `maps.npz`."""
 
     maps: list[MapFacts]
-
-
-class Again(Given):
-    """How the photo of a case is to be described anew."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [{"methods": ["evidence"]}]})
-
-    model: Annotated[str, StringConstraints(max_length=500)] = ""
-    """One of the served models; by default the first."""
-    methods: list[Name] = Field(default_factory=list, max_length=32)
-    """Names of `/api/methods`, or 'all'; empty: 'evidence'."""
-    lang: Language | None = None
-    """Language of the explained caption; by default that of the case."""
-
-
-class Query(Given):
-    """A text, to see where the photo matches it."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [{"text": "blue-white veil"}]})
-
-    text: Text
-    """English; or a word of the caption for the kinds 'word' and 'phrase'."""
-    kind: TargetKind = "query"
-    """What the text is."""
-    against: Text | None = None
-    """What it is compared with."""
-    method: Name | None = None
-    """A name of `/api/methods`; by default one that fits the kind."""
-
-
-class Contrast(Given):
-    """A word of the caption, to see why it was said rather than another."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [{"word": "irregular", "against": "regular"}]})
-
-    word: Text
-    """A word of the caption, or several that follow each other."""
-    against: Text
-    """The word it is compared with."""
-    method: Name | None = None
-    """A name of `/api/methods`; by default 'evidence'."""
-
-
-class Concepts(Given):
-    """Who shall find the clinical concepts that stand for the image."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [{"method": "splice"}]})
-
-    method: Name | None = None
-    """A method that finds concepts; by default 'splice', the only one there is."""
-
-
-class Measure(Given):
-    """By which metrics the maps are compared with random ones."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [{"metrics": ["deletion", "insertion"]}]})
-
-    metrics: list[Name] = Field(default_factory=list, max_length=32)
-    """Names of `/api/metrics`, family 'map'; empty: deletion and insertion."""
-
-
-class Sanity(Given):
-    """Whose maps are checked: random weights, wrong word, blank photo, mirrored photo."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [{"methods": ["evidence"]}]})
-
-    methods: list[Name] = Field(default_factory=list, max_length=32)
-    """Names of `/api/methods`; empty: all that the case has."""
-
-
-class Methods(Given):
-    """More methods for the caption's words."""
-
-    model_config = ConfigDict(json_schema_extra={"examples": [{"methods": ["grad_eclip", "rollout"]}]})
-
-    methods: list[Name] = Field(min_length=1, max_length=32)
-    """Names of `/api/methods`, or 'all'."""

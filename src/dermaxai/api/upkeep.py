@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import logging
+import os
 import threading
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
@@ -16,6 +17,7 @@ from dermaxai.api.examples import prepare_examples
 from dermaxai.errors import DermaXAIError
 from dermaxai.store.cases import adopt_folders
 from dermaxai.store.deleting import sweep
+from dermaxai.store.names import mark_of
 
 if TYPE_CHECKING:
     from fastapi import FastAPI
@@ -52,7 +54,7 @@ def look_after(state: ServerState) -> None:
     """Take in folders that have no row, delete cases older than `keep_days`; faults go to the log."""
     try:
         for name, why in adopt_folders(state.store):
-            LOG.warning("not taken in: %s: %s", name, why)
+            LOG.warning("not taken in: folder %s: %s", mark_of(name), _without_name(why, name))
         gone = sweep(state.store, state.options.keep_days)
         for case_id in gone:
             state.answers.drop(case_id)
@@ -62,3 +64,8 @@ def look_after(state: ServerState) -> None:
         LOG.warning("upkeep: %s", error)
     except Exception:  # The page works without it, and the log says what was wrong.
         LOG.exception("upkeep failed")
+
+
+def _without_name(why: str, folder: str) -> str:
+    """A reason for the log: a folder may be called after a person, and what it holds may tell of one."""
+    return why.replace(f"{os.sep}{folder}", f"{os.sep}{mark_of(folder)}").partition(", found ")[0]
