@@ -15,16 +15,17 @@ import dermaxai
 PACKAGE = Path(dermaxai.__file__).parent
 
 GROUND = {
-    "errors", "registry", "geometry", "types", "scores", "settings", "statements", "concepts", "vocabulary",
+    "errors", "progress", "registry", "geometry", "types", "scores", "settings", "statements", "concepts",
+    "vocabulary",
 }  # fmt: skip
 PHOTOS = GROUND | {"bombs", "colour", "metadata", "images"}
 ENCODING = PHOTOS | {"encoders"}
 CAPTIONING = ENCODING | {"captioner"}
 EXPLAINING = CAPTIONING | {"explain"}
 MEASURING = EXPLAINING | {"measure"}
-ASSEMBLING = MEASURING | {"describing", "loading", "questions", "answers", "provenance"}
+ASSEMBLING = MEASURING | {"describing", "loading", "questions", "answers", "provenance", "sharpness"}
 CASES = GROUND | {"cases"}
-OUTPUTS = CASES | {"i18n", "overlay", "figures", "viewer", "report", "pictures", "pdf"}
+OUTPUTS = CASES | {"i18n", "messages", "overlay", "figures", "viewer", "packing", "report", "pictures", "pdf"}
 WHOLE = ASSEMBLING | OUTPUTS | {"pipeline", "phantom"}
 LEARNING = WHOLE | {"data", "features"}
 STORING = OUTPUTS | {"store", "images", "colour", "metadata"}
@@ -33,6 +34,7 @@ EVERYTHING = None
 
 MAY = {
     "errors": set(),
+    "progress": set(),
     "registry": {"errors"},
     "geometry": {"errors"},
     "types": {"errors", "geometry"},
@@ -51,6 +53,7 @@ MAY = {
     "captioner": ENCODING,
     "explain": CAPTIONING,
     "measure": EXPLAINING | {"phantom"},
+    "sharpness": GROUND | {"colour"},
     "describing": CAPTIONING,
     "loading": EXPLAINING,
     "questions": EXPLAINING,
@@ -66,9 +69,11 @@ MAY = {
     "bulk": WHOLE,
     "cases": GROUND,
     "i18n": GROUND,
+    "messages": GROUND | {"i18n"},
     "overlay": GROUND,
-    "viewer": CASES | {"overlay", "i18n"},
+    "viewer": CASES | {"overlay", "i18n", "messages"},
     "figures": CASES | {"overlay", "i18n"},
+    "packing": GROUND,
     "report": OUTPUTS - {"report", "pictures", "pdf"},
     "pictures": CASES | {"overlay"},
     "pdf": OUTPUTS - {"pdf"},
@@ -98,9 +103,11 @@ INSIDE_FUNCTIONS = {
 MODEL_FREE = (
     "cases",
     "i18n",
+    "messages",
     "overlay",
     "viewer",
     "figures",
+    "packing",
     "report",
     "pictures",
     "pdf",

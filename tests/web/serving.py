@@ -69,9 +69,16 @@ class Hand:
         return self.job
 
     def tell(self, *stages, more=False):
-        """Each of `stages` is 'name state'."""
+        """Each of `stages` is 'name state', or 'name state share'."""
         rows = [
-            dict(zip(("name", "state"), stage.split(), strict=True), seconds=0.4, note="") for stage in stages
+            {
+                "name": name,
+                "state": state,
+                "share": float(*share) if share else None,
+                "seconds": 0.4,
+                "note": "",
+            }
+            for name, state, *share in map(str.split, stages)
         ]
         with self.state.store.write() as session:
             queue.tell(session, self.job.id, self.job.claim, rows, more=more)

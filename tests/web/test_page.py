@@ -6,6 +6,7 @@ import re
 from pathlib import Path
 
 import pytest
+from playwright.sync_api import expect
 
 from dermaxai.i18n import catalogue
 from tests.sample_case import make_case
@@ -157,10 +158,31 @@ def test_measuring_says_its_seconds_and_how_far_it_is(server, open_page):
     server.hand.tell("read done", "measure running")
     page.locator(".answers .steps", has_text="Scores of the maps").wait_for()
     page.locator(".answers").get_by_role("button", name="Stop").click()
-    page.get_by_text("Stops after the step at hand.").first.wait_for()
+    page.get_by_text("Stops in a moment.").first.wait_for()
     server.hand.done(state="cancelled")
     page.locator(".answers .job").wait_for(state="detached")
     assert page.get_by_role("button", name="Measure the maps").is_enabled()
+
+
+def test_the_step_at_hand_says_its_share_and_keeps_the_focus(server, open_page):
+    page = open_page(f"{server.address}/#/case/second")
+    page.get_by_role("button", name="Measure the maps").click()
+    server.hand.take()
+    server.hand.tell("read done", "measure running 0.2")
+    panel = page.locator(".answers")
+    step = panel.get_by_role("progressbar", name="Scores of the maps")
+    expect(step).to_have_attribute("aria-valuenow", "20")
+    expect(panel.get_by_role("progressbar", name="Progress")).to_have_attribute("aria-valuenow", "60")
+    stop = panel.get_by_role("button", name="Stop")
+    stop.focus()
+    spoken = page.locator("[aria-live]").all_inner_texts()
+    server.hand.tell("read done", "measure running 0.75")
+    expect(step).to_have_attribute("aria-valuenow", "75")
+    expect(panel.locator("li.running .seconds")).to_contain_text("75\N{NO-BREAK SPACE}%")
+    expect(stop).to_be_focused()
+    assert page.locator("[aria-live]").all_inner_texts() == spoken
+    stop.click()
+    server.hand.done(state="cancelled")
 
 
 def test_a_photo_from_drop_to_caption(server, open_page):
@@ -246,7 +268,23 @@ def test_every_refusal_says_what_and_what_to_do(server, open_page, language):
         known = error if f"error.{error}" in texts.entries else "other"
         row.get_by_text(texts.text(f"error.{known}"), exact=True).wait_for()
         assert row.get_by_text(texts.text(f"error.{known}.do")).is_visible()
-        assert row.get_by_text("What came. What to do.").get_attribute("lang") == "en"
+        assert row.locator(".told > [lang=en]").all_inner_texts() == ["What came.", "What to do."]
+
+
+def test_a_photo_that_was_stopped_is_told_from_one_that_failed(server, open_page):
+    page = open_page(server.address)
+    send(page, "stopped.jpg")
+    page.get_by_role("button", name="Stop").click()
+    page.get_by_text("This photo was stopped").wait_for()
+    page.goto(f"{server.address}/#/cases?state=stopped")
+    row = page.locator(".case-row.stopped")
+    row.get_by_text("Stopped before it was described. Open it to start again.").wait_for()
+    assert page.locator("[name=state]").input_value() == "stopped"
+    assert page.locator(".case-row").count() == 1
+    page.locator("[data-speak=ru]").click()
+    row.get_by_text("Остановлено до описания. Откройте, чтобы начать заново.").wait_for()
+    row.locator("a").click()
+    page.get_by_role("button", name="Описать снова").wait_for()
 
 
 def test_a_question_that_fails_keeps_what_was_typed(server, open_page):

@@ -86,6 +86,30 @@ def test_a_pasted_photo_opens_by_itself_also_beside_those_of_others(server, open
     page.locator(".viewer .word").first.wait_for()
 
 
+def test_a_photo_waits_while_a_proxy_says_that_the_server_is_gone(server, open_page):
+    """502 in the proxy's own words is no answer of the server: nothing was refused."""
+    page = open_page(server.address)
+    gone = {"status": 502, "content_type": "text/html", "body": "<h1>502 Bad Gateway</h1>"}
+    page.locator(".example-row img").first.wait_for()
+    page.route("**/api/**", lambda route: route.fulfill(**gone))
+    page.route("**/healthz", lambda route: route.fulfill(**gone))
+    fire(page, "paste", ("waits.png", png(shade=77)))
+    page.locator("#gone").wait_for()
+    assert page.locator(".fault", has_text="It did not work").count() == 0
+    page.unroute_all()
+    page.locator("#gone").wait_for(state="hidden")
+    page.wait_for_url("**/#/case/*")
+    assert names_of_jobs(server) == ["waits.png"]
+
+
+def test_a_proxy_that_takes_no_photos_is_understood(server, open_page):
+    page = open_page(server.address)
+    small = {"status": 413, "content_type": "text/html", "body": "<h1>413 Too Large</h1>"}
+    page.route("**/api/cases", lambda route: route.fulfill(**small))
+    fire(page, "paste", ("large.png", png(shade=78)))
+    page.locator(".fault", has_text="The file is too large").wait_for()
+
+
 def test_a_small_photo_is_described_with_a_caution(server, open_page):
     page = open_page(f"{server.address}/#/case/first")
     page.locator(".viewer .word").first.wait_for()
@@ -109,8 +133,13 @@ def test_a_photo_that_is_too_small_says_so(server, open_page, language):
     told = catalogue(language).text
     assert told("error.ImageUnreadable") in card.inner_text()
     assert told("error.ImageUnreadable.do") in card.inner_text()
-    assert "8 x 8" in card.locator("[lang=en]").inner_text()
-    page.get_by_role("button", name=told("new.forget")).click()
+    server_says = {"en": "The file has 8 x 8 pixels", "ru": "Файл имеет 8 x 8 пикселей"}
+    other = "en" if language == "ru" else "ru"
+    for spoken in (language, other, language):
+        page.locator(f"[data-speak={spoken}]").click()
+        told = card.locator(f"[data-quote] > [lang={spoken}]").first
+        told.get_by_text(server_says[spoken]).wait_for()
+    page.get_by_role("button", name=catalogue(language).text("new.forget")).click()
     assert page.locator(".strip-item").count() == 0
 
 
@@ -181,3 +210,36 @@ def test_a_photo_that_was_stopped_is_described_again(server, open_page):
     finish(server)
     page.locator(".viewer .word").first.wait_for()
     assert page.locator("h1").inner_text() == "again.png"
+
+
+def test_a_job_that_failed_is_told_in_the_language_of_the_page(server, open_page):
+    page = open_page(server.address, language="ru")
+    fire(page, "drop", ("fails.png", png(shade=31)))
+    page.wait_for_url("**/#/case/*")
+    page.locator(".progress, [data-part=progress]").first.wait_for()
+    server.hand.take()
+    known = {"error": "NotSupported", "message": "There is no caption to explain.", "hint": "Odd words."}
+    server.hand.done(state="failed", error=known)
+    quote = page.locator(".fault [data-quote]").first
+    quote.get_by_text("Нет описания, которое можно объяснить.").wait_for()
+    assert quote.locator("[lang=en]").inner_text() == "Odd words."
+    page.locator("[data-speak=en]").click()
+    quote.get_by_text("There is no caption to explain.").wait_for()
+
+
+def test_warnings_of_a_case_are_told_in_the_language_of_the_page(server, open_page):
+    page = open_page(server.address, language="ru")
+    fire(page, "drop", ("warned.png", png(shade=32)))
+    page.wait_for_url("**/#/case/*")
+    left = "'evidence' was left out: 'evidence' does not look into the text."
+    finish(server, dataclasses.replace(make_case(), warnings=(left, "Nobody has ever said this.")))
+    rows = page.locator("[data-part=warning-rows] li")
+    rows.first.wait_for()
+    assert rows.all_inner_texts() == [
+        "Метод «Свидетельства слова» не использован. Метод «Свидетельства слова» не заглядывает в текст.",
+        "Nobody has ever said this.",
+    ]
+    assert [row.get_attribute("lang") for row in rows.all()] == ["ru", "en"]
+    page.locator("[data-speak=en]").click()
+    rows.first.get_by_text(left).wait_for()
+    assert rows.first.get_attribute("lang") == "en"

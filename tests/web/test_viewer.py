@@ -1,6 +1,5 @@
 """Several viewers on one page, and what a page may ask of them; the browser is handed the files."""
 
-import base64
 import dataclasses
 import json
 from importlib import resources
@@ -9,6 +8,7 @@ import pytest
 from jinja2 import Environment, FunctionLoader
 
 from dermaxai.i18n import LANGUAGES, catalogue
+from dermaxai.overlay import pack_colours
 from dermaxai.report import made_json
 from dermaxai.types import Alternative, Target
 from dermaxai.viewer import case_to_page
@@ -38,14 +38,11 @@ def asset(name):
 def bundle_of(case):
     """What a server sends: the page's JSON, all strings, colours, the address of a photo."""
     keys = list(catalogue("en").entries)
-    colours = json.loads(asset("colours.json"))
     return {
         "case": case_to_page(case) | {"made": made_json(case)},
         "texts": {"keys": keys}
         | {known: [catalogue(known).entries[key] for key in keys] for known in LANGUAGES},
-        "colours": {
-            name: base64.b64encode(bytes.fromhex(entry["hex"])).decode() for name, entry in colours.items()
-        },
+        "colours": pack_colours(),
         "language": "en",
         "photo": "photo.svg",
     }

@@ -67,7 +67,7 @@ export class Holding {
   hold(page) {
     this.case = page;
     this.words = page.captions[0]?.words ?? [];
-    this.maps = unpack(page.maps).map((map, index) => ({ ...decode(map, page), index }));
+    this.maps = unpack(page.maps, page.places).map((map, index) => ({ ...decode(map, page), index }));
     this.found = new Map(this.maps.map((map) => [`${map.target} ${map.method}`, map]));
     this.order = orderOf(page.methods);
     this.blind = new Map(this.maps.filter((map) => page.methods[map.method].reads === false).map((map) => [map.method, map]));

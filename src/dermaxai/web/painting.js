@@ -3,31 +3,56 @@
 
 const FULL_AT = 0.6; // as overlay.py: share of the range from which the layer has its full opacity
 const STEPS = 2047; // as viewer.py: a cell is 12 bits, a share of the map's peak
+const CELLS = 4096, MIDDLE = 2048, FIRST = 48; // as packing.py: values of a cell, the one for 0, the sign for 0
 const LEVELS = 255; // of strength on either side of zero
 const HATCH = 0x96f2f5f5; // grey lines of a map that says nothing
 
-/** The maps of a case: a table {columns, rows} as the report carries it, or objects. */
-export function unpack(maps) {
-  if (Array.isArray(maps)) return maps;
-  return maps.rows.map((row) => Object.fromEntries(maps.columns.map((name, index) => [name, row[index]])));
+/** The maps of a case, with their cells as whole numbers from 0: from objects, or from the table of a report. */
+export function unpack(maps, places) {
+  if (Array.isArray(maps)) return maps.map((map) => ({ ...map, cells: cellsOf(map.cells, places[map.place]) }));
+  let start = 0;
+  return maps.rows.map((row) => {
+    const map = Object.fromEntries(maps.columns.map((name, index) => [name, row[index]]));
+    const cells = restore(maps.cells, start, places[map.place]);
+    start += cells.length;
+    return { ...map, cells };
+  });
 }
 
-/** A map of the bundle with its place, its scalar, and its values as numbers, row by row. */
-export function decode(map, { places, scalars }) {
-  const place = places[map.place];
-  const bytes = Uint8Array.from(atob(map.cells), (sign) => sign.charCodeAt(0));
-  const values = new Float32Array(place.rows * place.columns);
-  for (let i = 0; i < values.length; i++) {
+/** Cells of 12 bits each from base64. */
+function cellsOf(text, { rows, columns }) {
+  const bytes = bytesOf(text);
+  return Uint16Array.from({ length: rows * columns }, (_, i) => {
     const at = Math.floor(1.5 * i);
-    const bits = i % 2 ? ((bytes[at] & 15) << 8) | bytes[at + 1] : (bytes[at] << 4) | (bytes[at + 1] >> 4);
-    values[i] = ((bits - STEPS - 1) / STEPS) * map.peak;
-  }
-  return { ...map, place, scalar: scalars[map.scalar], values };
+    return i % 2 ? ((bytes[at] & 15) << 8) | bytes[at + 1] : (bytes[at] << 4) | (bytes[at + 1] >> 4);
+  });
 }
 
-/** 256 colours, red, green and blue, from base64. */
+/** Cells of which packing.py tells the upper and the lower six bits, each less the mean of its neighbours. */
+function restore([upper, lower], start, { rows, columns }) {
+  const cells = new Uint16Array(rows * columns);
+  for (let i = 0; i < cells.length; i++) {
+    const told = 64 * (upper.charCodeAt(start + i) - FIRST) + lower.charCodeAt(start + i) - FIRST;
+    const step = told % 2 ? -(told + 1) / 2 : told / 2;
+    const left = i % columns ? cells[i - 1] : MIDDLE, above = i < columns ? MIDDLE : cells[i - columns];
+    cells[i] = (step + ((left + above) >> 1) + CELLS) % CELLS;
+  }
+  return cells;
+}
+
+/** A map of the bundle with its place, its scalar, and its values, row by row. */
+export function decode(map, { places, scalars }) {
+  const values = Float32Array.from(map.cells, (cell) => ((cell - MIDDLE) / STEPS) * map.peak);
+  return { ...map, place: places[map.place], scalar: scalars[map.scalar], values };
+}
+
+const bytesOf = (text) => Uint8Array.from(atob(text), (sign) => sign.charCodeAt(0));
+
+/** 256 colours, red, green and blue, from base64 of each less the one before it. */
 export function colourTable(text) {
-  return Uint8Array.from(atob(text), (sign) => sign.charCodeAt(0));
+  const table = bytesOf(text);
+  for (let i = 3; i < table.length; i++) table[i] += table[i - 3];
+  return table;
 }
 
 /** Gives a canvas the photo's proportions, `longest` pixels on the longer side. */

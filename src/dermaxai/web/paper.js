@@ -2,7 +2,7 @@
 
 import { plate, develop } from "./cursor.js";
 import { paint } from "./painting.js";
-import { MARKS, doubtOf, glance, interval, judgedOf, make, percent, sentence, verdict, verdictOf } from "./telling.js";
+import { MARKS, doubtOf, glance, interval, judgedOf, make, percent, seen, sentence, verdict, verdictOf } from "./telling.js";
 import { bestOf } from "./trust.js";
 
 const PICTURES = 10; // words with a picture
@@ -24,10 +24,11 @@ export function buildPaper(viewer, home, heads) {
 
 /** Sets a page in the largest type in which it fits, a wide table in smaller type than the rest. */
 function shrink(page) {
+  const table = page.querySelector("table");
   for (let size = LARGEST; size >= SMALLEST; size -= 0.25) {
     page.style.fontSize = `${size}pt`;
-    for (let part = 0.88; part >= 0.5 && page.scrollWidth > page.clientWidth; part -= 0.04)
-      page.querySelector("table").style.fontSize = `${part}em`;
+    for (let part = 0.88; table && part >= 0.5 && page.scrollWidth > page.clientWidth; part -= 0.04)
+      table.style.fontSize = `${part}em`;
     if (page.scrollHeight <= page.clientHeight) return;
   }
 }
@@ -39,7 +40,8 @@ function front(viewer) {
   develop(viewer, [under]);
   const [first, ...others] = viewer.case.captions;
   const { outside } = viewer.case;
-  return make("div", { class: "front" }, under, make("div", {},
+  const part = seen(viewer, viewer.maps[0]);
+  return make("div", { class: "front" }, make("div", {}, under, part ? make("p", { class: "legend" }, part) : ""), make("div", {},
     make("h2", {}, viewer.t("caption")), make("p", { class: "said", lang: first?.language }, first?.text || viewer.t("caption.empty")),
     ...others.map(({ language, text }) => make("p", { class: "other", lang: language }, text)),
     outside?.flag ? make("p", { class: "caution" }, make("b", {}, viewer.t("outside")), " ", viewer.get("outside-text").textContent) : ""));
@@ -51,7 +53,7 @@ function words(viewer, shown, keys) {
   const list = (some) => some.map((key) => viewer.label(key)).join(", ");
   return [
     make("h2", {}, viewer.t("paper.words")), make("p", { class: "legend" }, viewer.t("paper.best")),
-    make("div", { class: `pictures of-${pictures.length <= 3 ? 3 : pictures.length <= 8 ? 4 : 5}` }, ...pictures),
+    make("div", { class: `pictures of-${pictures.length <= 3 ? 3 : pictures.length === 5 || pictures.length > 8 ? 5 : 4}` }, ...pictures),
     shown.length > PICTURES ? make("p", { class: "legend" }, viewer.t("paper.more", { words: list(shown.slice(PICTURES)) })) : "",
     rest.length ? make("p", { class: "legend" }, viewer.t("paper.without", { words: list(rest) })) : "",
   ];

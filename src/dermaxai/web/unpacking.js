@@ -1,24 +1,35 @@
-// The report's first script: takes case, strings and viewer out of the file, and starts the viewer.
+// The report's first script: takes the viewer and the case out of the file, and starts it.
 
-const SIGNS = "0123456789ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz!#$%&()*+-;,=>?@^_`{|}~";
+const BYTES = 9, DIGITS = 11, FIRST = 32, MISSING = 60; // as packing.py: '<' is not among the signs
 
-/** Four bytes from each five signs of base 85. */
+const digitOf = (text, at) => text.charCodeAt(at) - FIRST - (text.charCodeAt(at) > MISSING);
+
+/** Nine bytes from each eleven signs; the first sign says how many bytes too many that are. */
 function bytesOf(text) {
-  const groups = text.padEnd(5 * Math.ceil(text.length / 5), "~").match(/.{5}/g);
-  const view = new DataView(new ArrayBuffer(4 * groups.length));
-  groups.forEach((group, index) => view.setUint32(4 * index, [...group].reduce((sum, sign) => 85 * sum + SIGNS.indexOf(sign), 0)));
-  return new Uint8Array(view.buffer, 0, Math.floor((4 * text.length) / 5));
+  const bytes = new Uint8Array(((text.length - 1) / DIGITS) * BYTES);
+  for (let at = 1, start = 0; at < text.length; at += DIGITS, start += BYTES) {
+    let number = 0n;
+    for (let i = 0; i < DIGITS; i++) number = number * 94n + BigInt(digitOf(text, at + i));
+    for (let i = BYTES - 1; i >= 0; i--, number >>= 8n) bytes[start + i] = Number(number & 255n);
+  }
+  return bytes.subarray(0, bytes.length - digitOf(text, 0));
 }
 
-/** JSON of report.py, deflated, in base 85. */
+/** The parts that packing.py packed: deflated, in base 94. */
 async function unpack(text) {
   const stream = new Blob([bytesOf(text)]).stream().pipeThrough(new DecompressionStream("deflate-raw"));
-  return JSON.parse(await new Response(stream).text());
+  return (await new Response(stream).text()).split("\0");
 }
 
-/** Runs the viewer and its style; the policy of the file knows their hashes and lets nothing else in. */
-function start({ style, script, ...bundle }) {
+/** Puts the viewer in the place of what can be read without it, and runs it. */
+// The policy of the file knows the hashes of style and script, and lets nothing else in.
+function start([style, script, markup, texts, page, rest, ...cells]) {
+  const home = document.getElementById("viewer");
+  const bundle = { texts: JSON.parse(texts), case: JSON.parse(page), ...JSON.parse(rest) };
+  bundle.case.maps.cells = cells;
+  bundle.photo = home.querySelector("img").src;
   globalThis.dermaxai = bundle;
+  home.innerHTML = markup;
   const [look, play] = ["style", "script"].map((tag) => document.createElement(tag));
   look.textContent = style;
   document.head.append(look);
