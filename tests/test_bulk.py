@@ -61,6 +61,7 @@ def test_json_and_csv_agree_about_photos_outside(model, photos, monkeypatch, fla
         name: found[name] for name in ("outside", "outside_score", "outside_threshold")
     }
     assert line["outside_rule"] == "far, in words"
+    assert (float(line["blur"]), float(line["blur_threshold"])) == (row["blur"], row["blur_threshold"])
 
 
 def test_rows_do_not_depend_on_the_batch(model, photos):
@@ -200,5 +201,5 @@ def test_names_that_are_no_unicode_survive(model, photos, tmp_path):
 
 def test_an_error_of_several_lines_is_one_line_of_csv():
     row = {"file": "a,b.jpg", "lang": "en", "error": "first\nsecond"}
-    assert format_row(row, "csv") == '"a,b.jpg",,en,,,,,,,,,first second,'
+    assert format_row(row, "csv") == '"a,b.jpg",,en,,,,,,,,,,,first second,'
     assert format_row(row, "text") == "a,b.jpg\t! first second"

@@ -7,7 +7,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageFilter
 from typer.testing import CliRunner
 
 import dermaxai.commands.options as options
@@ -114,6 +114,17 @@ def test_one_bad_photo_does_not_stop_the_others(run, photos, broken):
     assert done.stderr.count("broken.jpg: ") == done.stderr.count("missing.jpg: ") == 1
     assert "2 of 3 photos failed" in done.stderr
     assert run("explain", photos[1], "missing.jpg").exit_code == 3
+
+
+def test_a_blurred_photo_is_told(run, photos, tmp_path):
+    soft = tmp_path / "soft.png"
+    with Image.open(photos[0]) as photo:
+        photo.filter(ImageFilter.GaussianBlur(12)).save(soft)
+    sharp, blurred = run("explain", photos[0]), run("explain", soft, "--json")
+    assert "looks blurred" not in sharp.stderr
+    assert "! The photo looks blurred. Even its sharpest edges are spread by " in blurred.stderr
+    (row,) = objects(blurred.stdout)
+    assert row["blur"] > row["blur_threshold"]
 
 
 def test_a_case_that_cannot_be_kept_does_not_stop_the_others(run, photos, tmp_path, model):

@@ -14,7 +14,7 @@ from dermaxai.i18n import catalogue
 from dermaxai.pdf.content import best_maps
 from dermaxai.report import write_report
 from dermaxai.scores import map_names
-from dermaxai.types import Agreement, Alternative, Caption, ConceptFit, HeatMap, Score, Target
+from dermaxai.types import Agreement, Alternative, Blur, Caption, ConceptFit, HeatMap, Score, Target
 from tests.sample_case import CENTRE, HEIGHT, WIDTH, blob, make_case, write_caption
 
 pytestmark = pytest.mark.browser
@@ -372,6 +372,7 @@ def test_disagreement_is_a_number_a_warning_and_a_matrix(open_report):
     word(page, "border").click()
     assert part(page, "agree").inner_text() == "Agreement −0.2 ⚠ they disagree"
     part(page, "agreement").locator("summary").click()
+    part(page, "agreement-rows").locator("td").first.wait_for()
     assert part(page, "agreement-rows").locator("td").all_inner_texts()[1:] == ["1", "−0.2", "−0.2", "1"]
     word(page, "irregular").click()
     assert part(page, "agree").inner_text().strip() == "Agreement 0.8"
@@ -385,6 +386,7 @@ def test_all_scores_of_a_question(open_report):
     word(page, "border").click()
     part(page, "score-table").locator("summary").click()
     rows = part(page, "score-table-rows").locator("tr")
+    rows.nth(1).wait_for()
     assert rows.count() == 2
     score = case.score("grad_eclip", "border", "deletion")
     random = score.baseline, score.baseline_low, score.baseline_high
@@ -536,6 +538,18 @@ def test_a_focused_word_describes_its_map(open_report):
 def test_banner_only_for_unknown_photos(open_report):
     assert part(open_report(make_case()), "outside").is_visible()
     assert not part(open_report(make_case(outside=False)), "outside").is_visible()
+
+
+def test_banner_of_a_blurred_photo(open_report):
+    assert not part(open_report(make_case()), "blurred").is_visible()
+    assert not part(
+        open_report(dataclasses.replace(make_case(), blur=Blur(0.44, 0.45))), "blurred"
+    ).is_visible()
+    page = open_report(dataclasses.replace(make_case(), blur=Blur(1.234, 0.45)))
+    assert "by 1.23 % of its shorter side (limit 0.45 %)" in part(page, "blurred").inner_text()
+    page.get_by_role("button", name="Русский").click()
+    assert part(page, "blurred").locator("strong").inner_text() == "Фото выглядит размытым"
+    assert "на 1,23 % его меньшей стороны (порог 0,45 %)" in part(page, "blurred").inner_text()
 
 
 def test_every_control_has_a_name(open_report):
@@ -825,10 +839,11 @@ def test_without_scripts_the_report_says_so(browser, tmp_path):
     page.close()
 
 
-def test_a_browser_that_cannot_unpack_is_told(browser, tmp_path):
+@pytest.mark.parametrize("lacking", ["BigInt", "DecompressionStream"])
+def test_a_browser_that_cannot_unpack_is_told(browser, tmp_path, lacking):
     path = write_report(make_case(), tmp_path / "report.html")
     page = browser.new_page()
-    page.add_init_script("delete globalThis.DecompressionStream")
+    page.add_init_script(f"delete globalThis.{lacking}")
     page.goto(path.as_uri())
     page.locator("#old").wait_for()
     assert "too old" in page.locator("#old").inner_text()

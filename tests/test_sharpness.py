@@ -11,10 +11,10 @@ from PIL import Image
 from scipy import ndimage
 
 from dermaxai.cases import load_case, save_case
-from dermaxai.messages import translated
+from dermaxai.i18n import blurred_text, catalogue
 from dermaxai.phantom import draw_phantom, sample_plans
-from dermaxai.sharpness import MOST, THRESHOLD, check_blur, measure_blur, tell_blur, with_blur
-from dermaxai.types import Blur, SkinImage
+from dermaxai.sharpness import MOST, THRESHOLD, check_blur, measure_blur
+from dermaxai.types import Blur
 from tests.sample_case import make_case
 
 LONGEST = 100 * MOST / 224
@@ -100,35 +100,26 @@ def test_a_picture_without_edges_is_not_sharp(level):
     assert measure_blur(np.full((90, 60, 3), level, np.uint8)) == LONGEST
 
 
+def test_few_edges_far_from_each_other_are_edges():
+    """Enough of them in the whole photo, and too few in every tile."""
+    pixels = np.full((224, 224, 3), 200, np.uint8)
+    pixels[16::96, 16::96] = 160
+    assert measure_blur(pixels) < THRESHOLD
+
+
 def test_a_dark_photo_is_not_taken_for_a_corner():
     """The whole square is darker than the corners of a dermoscope, and touches its rim."""
     assert measure_blur(patches() // 6) < THRESHOLD
     assert measure_blur(blurred(patches(), 1.5) // 6) > THRESHOLD
 
 
-def test_a_case_keeps_the_number_and_is_told_where_it_is_beyond(photo):
-    case = dataclasses.replace(make_case(), warnings=("first",))
-    pixels = {"sharp": photo, "soft": blurred(photo, 2.0)}
-    made = {
-        name: with_blur(dataclasses.replace(case, image=SkinImage(one, "0" * 64)))
-        for name, one in pixels.items()
-    }
-    assert made["sharp"].warnings == ("first",)
-    assert made["sharp"].blur == check_blur(made["sharp"].image)
-    found = made["soft"].blur
-    assert (found.width, found.threshold) == (measure_blur(pixels["soft"]), THRESHOLD)
-    assert made["soft"].warnings == ("first", *tell_blur(found))
-
-
 def test_told_with_numbers_in_both_languages():
-    (english,) = tell_blur(Blur(1.234, 0.45))
-    assert english.startswith("The photo looks blurred: ")
+    english, russian = (blurred_text(Blur(1.234, 0.45), catalogue(language)) for language in ("en", "ru"))
     assert "1.23 %" in english
     assert "0.45 %" in english
-    russian = translated(english, "ru")
-    assert "1,23\N{NO-BREAK SPACE}%" in russian
-    assert "0,45\N{NO-BREAK SPACE}%" in russian
-    assert tell_blur(Blur(0.45, 0.45)) == ()
+    assert "1,23 %" in russian
+    assert "0,45 %" in russian
+    assert blurred_text(Blur(0.45, 0.45), catalogue("en")) == blurred_text(None, catalogue("en")) == ""
 
 
 def test_the_number_is_kept_on_disk_and_cases_from_before_have_none(tmp_path):

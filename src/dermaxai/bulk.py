@@ -18,14 +18,14 @@ from dermaxai.errors import DataError, DermaXAIError, UsageError
 
 if TYPE_CHECKING:
     from dermaxai.pipeline import Model
-    from dermaxai.types import Case, Evidence, Language, Outside, SkinImage, Word
+    from dermaxai.types import Blur, Case, Evidence, Language, Outside, SkinImage, Word
 
 Row = dict[str, Any]
 Kind = Literal["json", "csv", "text"]
 
 COLUMNS = (
     "file", "sha256", "lang", "caption", "logprob", "outside", "outside_score", "outside_threshold",
-    "outside_rule", "encoder_sha256", "captioner_sha256", "error", "kind",
+    "outside_rule", "blur", "blur_threshold", "encoder_sha256", "captioner_sha256", "error", "kind",
 )  # fmt: skip
 """Of a CSV file: everything of a row that is one value, under the same name."""
 WEIGHTS = ("encoder_sha256", "captioner_sha256")
@@ -86,6 +86,7 @@ def case_row(case: Case) -> Row:
         "logprob": round(caption.logprob, DIGITS),
         "words": [_word(word) | _evidence(evidence.get(index)) for index, word in enumerate(caption.words)],
         **_outside(case.outside),
+        **_blur(case.blur),
         "notes": list(case.image.notes),
         "warnings": list(case.warnings),
         **{name: getattr(case.made_by, name) for name in WEIGHTS},
@@ -111,6 +112,14 @@ def _outside(found: Outside | None) -> Row:
     }
 
 
+def _blur(found: Blur | None) -> Row:
+    """Percent of the shorter side; None where it was not looked at."""
+    return {
+        "blur": round(found.width, DIGITS) if found else None,
+        "blur_threshold": found.threshold if found else None,
+    }
+
+
 def error_row(lang: Language, error: DermaXAIError) -> Row:
     """A photo that could not be used, and why; the keys of `case_row`, then `error` and `kind`."""
     return {
@@ -120,6 +129,7 @@ def error_row(lang: Language, error: DermaXAIError) -> Row:
         "logprob": None,
         "words": [],
         **_outside(None),
+        **_blur(None),
         "notes": [],
         "warnings": [],
         **dict.fromkeys(WEIGHTS),

@@ -17,7 +17,7 @@ from importlib import resources
 from typing import Literal
 
 from dermaxai.errors import NotSupported, UsageError
-from dermaxai.types import Evidence, Language
+from dermaxai.types import Blur, Evidence, Language
 
 Plural = Literal["one", "few", "many", "other"]
 
@@ -164,3 +164,14 @@ def plural(language: Language, number: int) -> Plural:
 def _fill(pattern: str, values: Mapping[str, object]) -> str:
     """Known `{name}` places filled in one pass, so that braces inside a value stay what they are."""
     return re.sub(r"\{(\w+)\}", lambda place: str(values.get(place[1], place[0])), pattern)
+
+
+def blurred_text(blur: Blur | None, texts: Catalogue) -> str:
+    """What is said under `blurred` of a photo whose blur is beyond the limit; '' of any other.
+
+    >>> blurred_text(Blur(0.2, 0.45), catalogue("en")), blurred_text(Blur(1.2, 0.45), catalogue("ru"))[:53]
+    ('', 'Даже самые резкие края растянуты на 1,20 % его меньше')
+    """
+    if blur is None or blur.width <= blur.threshold:
+        return ""
+    return texts.text("blurred.text", width=texts.number(blur.width), threshold=texts.number(blur.threshold))

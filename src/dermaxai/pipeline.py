@@ -49,7 +49,7 @@ from dermaxai.questions import (
 )
 from dermaxai.scores import JUDGED, replace_scores
 from dermaxai.settings import Settings, read_settings
-from dermaxai.sharpness import with_blur
+from dermaxai.sharpness import check_blur
 from dermaxai.types import Caption, Case, Encoded, Language, SkinImage, Target, TargetKind
 
 if TYPE_CHECKING:
@@ -282,7 +282,7 @@ class Model:
         command = self._command(["explain", "PHOTO"], {"method": names, "lang": lang, "query": texts})
         asked = {"lang": lang, "methods": ", ".join(names)}
         silent = f"There is no captioner for '{self.encoder.card.name}': similarity questions only."
-        case = Case(
+        return Case(
             photo,
             captions,
             record_maker(self.encoder, self.captioner, self.settings, asked=asked, command=command),
@@ -290,8 +290,8 @@ class Model:
             outside=outside,
             warnings=() if self.captioner else (silent,),
             alternatives=other_words(self.captioner, encoded, captions[0]),
+            blur=check_blur(photo),
         )
-        return with_blur(case)
 
     def _answer(self, case: Case, names: Sequence[str], texts: Sequence[str], tell: Watch | None) -> Answers:
         """What the methods say of the case's words and of `texts`."""
@@ -324,7 +324,7 @@ class Model:
         command = self._command(["describe", "PHOTO"], asked)
         made_by = record_maker(self.encoder, captioner, self.settings, asked=asked, command=command)
         return [
-            with_blur(Case(photo, (caption,), made_by, outside=strange, warnings=tuple(noted)))
+            Case(photo, (caption,), made_by, outside=strange, warnings=tuple(noted), blur=check_blur(photo))
             for photo, caption, strange in zip(photos, captions, outside, strict=True)
         ]
 

@@ -18,7 +18,7 @@ from uuid import uuid4
 import numpy as np
 from PIL import Image
 
-from dermaxai.i18n import LANGUAGES, Catalogue, catalogue, keys_of
+from dermaxai.i18n import LANGUAGES, Catalogue, blurred_text, catalogue, keys_of
 from dermaxai.messages import for_reader
 from dermaxai.overlay import pack_colours
 from dermaxai.packing import as_json, pack, pack_maps, squeeze_markup, squeeze_script, squeeze_style
@@ -109,6 +109,7 @@ def render_report(case: Case, *, language: Language = "en", readings: Readings =
     text = templates.get_template("report.html.j2").render(
         shared,
         case=case,
+        blurred=blurred_text(case.blur, texts),
         warnings=for_reader(case.warnings, language),
         notices=_in_all_languages("notice"),
         silent=_in_all_languages("report.silent"),

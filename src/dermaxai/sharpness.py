@@ -9,14 +9,13 @@ a pixel of the square, though it may be seen on a large screen, is not asked abo
 
 from __future__ import annotations
 
-from dataclasses import replace
 from typing import TYPE_CHECKING
 
 import numpy as np
 from scipy import ndimage
 
 from dermaxai.colour import FRAME, to_frame
-from dermaxai.types import Blur, Case, SkinImage
+from dermaxai.types import Blur, SkinImage
 
 if TYPE_CHECKING:
     from jaxtyping import Bool, Float64, UInt8
@@ -56,26 +55,6 @@ def check_blur(image: SkinImage) -> Blur:
     return Blur(measure_blur(image.pixels), THRESHOLD)
 
 
-def with_blur(case: Case) -> Case:
-    """The case with the blur of its photo, and a warning if that is beyond the limit."""
-    blur = check_blur(case.image)
-    return replace(case, blur=blur, warnings=(*case.warnings, *tell_blur(blur)))
-
-
-def tell_blur(blur: Blur) -> tuple[str, ...]:
-    """What a reader is told of a blurred photo; nothing of a sharp one.
-
-    >>> tell_blur(Blur(0.2, 0.4)), tell_blur(Blur(1.2, 0.4))[0][:75]
-    ((), 'The photo looks blurred: even its sharpest edges are spread by 1.20 % of it')
-    """
-    if blur.width <= blur.threshold:
-        return ()
-    return (
-        f"The photo looks blurred: even its sharpest edges are spread by {blur.width:.2f} % of its shorter "
-        f"side (limit {blur.threshold:.2f} %). Fine structures may be lost; read caption and maps with care.",
-    )
-
-
 def measure_blur(pixels: UInt8[np.ndarray, "height width 3"]) -> float:
     """The blur of a photo's edges, percent of its shorter side, 0 to 8.9.
 
@@ -100,12 +79,9 @@ def measure_blur(pixels: UInt8[np.ndarray, "height width 3"]) -> float:
     skin = ridges & ~_corners(grey)
     if skin.sum() < FEWEST:
         skin = ridges
-    whole = _strongest(slopes, skin, FRAME)
-    if not whole.any():
-        return 100 * MOST / FRAME
-    tiled = _strongest(slopes, skin, TILE)
-    answers = np.quantile(widths[whole], OF_WHOLE), np.quantile(widths[tiled], OF_TILES)
-    return 100 * float(min(answers)) / FRAME
+    looks = (_strongest(slopes, skin, FRAME), OF_WHOLE), (_strongest(slopes, skin, TILE), OF_TILES)
+    answers = [np.quantile(widths[points], share) for points, share in looks if points.any()]
+    return 100 * float(min(answers, default=MOST)) / FRAME
 
 
 def _slopes(grey: Float64[np.ndarray, "side side"], spread: float) -> Float64[np.ndarray, "side side"]:

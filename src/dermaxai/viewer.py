@@ -110,6 +110,7 @@ def case_to_page(case: Case) -> dict[str, Any]:
         ],
         "alternatives": _alternatives(case),
         "outside": _outside(case),
+        "blur": _blur(case),
         "warnings": list(case.warnings),
         "said": _said(case),
     }
@@ -310,6 +311,14 @@ def _outside(case: Case) -> dict[str, Any] | None:
         "score": _finite(case.outside.score),
         "threshold": _finite(case.outside.threshold),
     }
+
+
+def _blur(case: Case) -> dict[str, Any] | None:
+    if case.blur is None:
+        return None
+    found = case.blur
+    flag = found.width > found.threshold
+    return {"flag": flag, "width": _finite(found.width, 2), "threshold": _finite(found.threshold, 2)}
 
 
 def _finite(number: float, digits: int | None = None) -> float | None:

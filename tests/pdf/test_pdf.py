@@ -8,7 +8,7 @@ import pytest
 from dermaxai.errors import MissingExtra, NotSupported
 from dermaxai.i18n import catalogue
 from dermaxai.pdf import closed_fetcher, render_page, render_pdf, write_pdf
-from dermaxai.types import Alternative, Caption, Concept, Evidence, Target
+from dermaxai.types import Alternative, Blur, Caption, Concept, Evidence, Target
 from tests.sample_case import make_case, write_caption
 
 pytest.importorskip("weasyprint", exc_type=(ImportError, OSError), reason="Pango is not installed")
@@ -211,6 +211,14 @@ def test_twenty_words_and_twelve_methods_fit_whole(case, monkeypatch, language):
     (page,) = pages
     assert page.count('class="card"') == 20
     assert 'class="small left"' not in page
+
+
+def test_a_blurred_photo_is_told_on_the_first_page(case):
+    blurred = dataclasses.replace(case, blur=Blur(1.234, 0.45))
+    page = render_page(blurred, language="ru")
+    assert "Фото выглядит размытым.</b> Даже самые резкие края растянуты на 1,23 %" in page
+    assert "Фото выглядит размытым" not in render_page(case, language="ru")
+    assert count_pages(render_pdf(blurred)) == 2
 
 
 def test_poor_cases_are_printed_too(case):

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Any
 
 from dermaxai.bulk import DIGITS, case_row, error_row
 from dermaxai.commands.console import plain_table, say, say_table, talk
-from dermaxai.i18n import Catalogue, catalogue, prior_key
+from dermaxai.i18n import Catalogue, blurred_text, catalogue, prior_key
 from dermaxai.overlay import is_empty, summarise
 from dermaxai.scores import scores_by_map, verdict_of
 
@@ -163,10 +163,13 @@ def map_sentence(heat: HeatMap, texts: Catalogue) -> str:
 
 
 def show_doubts(case: Case, lang: Language) -> None:
-    """Whether the photo is strange to the model, and warnings, on stderr."""
+    """Whether the photo is strange to the model or looks blurred, and warnings, on stderr."""
     if case.outside is not None and case.outside.flag:
         score, limit = f"{case.outside.score:.3g}", f"{case.outside.threshold:.3g}"
         talk("! " + catalogue(lang).text("outside.text", score=score, threshold=limit))
+    blurred = blurred_text(case.blur, catalogue(lang))
+    if blurred:
+        talk(f"! {catalogue(lang).text('blurred')}. {blurred}")
     for warning in case.warnings:
         talk(f"! {warning}")
 
@@ -179,7 +182,6 @@ def explained_row(case: Case, lang: Language) -> dict[str, Any]:
         "texts": [text_row(told) for told in case.texts],
         "concepts": [asdict(concept) for concept in case.concepts],
         "concept_fit": asdict(case.concept_fit) if case.concept_fit else None,
-        "blur": asdict(case.blur) if case.blur else None,
         "agreements": [_agreement_row(agreement) for agreement in case.agreements],
         "scores": [score_row(score) for score in case.scores],
     }
@@ -219,7 +221,6 @@ def failed_row(lang: Language, error: DermaXAIError) -> dict[str, Any]:
         "texts": [],
         "concepts": [],
         "concept_fit": None,
-        "blur": None,
         "agreements": [],
         "scores": [],
     }

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from dermaxai.concepts.tree import read_tree
-from dermaxai.i18n import Catalogue
+from dermaxai.i18n import Catalogue, blurred_text
 from dermaxai.messages import for_reader
 from dermaxai.overlay import account_for, is_empty, seen_share, summarise
 from dermaxai.pdf.made import cut, made_lines
@@ -105,6 +105,7 @@ class Content:
     captions: list[tuple[str, list[Piece]]]
     """Language and pieces; the first is the explained one."""
     outside: str
+    blurred: str
     seen: str
     """Which share of the photo the model saw; '' where that is all of it."""
     cards: list[Card]
@@ -158,6 +159,7 @@ def choose_content(
         photo=as_address(shrink(case.image, PHOTO_SIDE).pixels),
         captions=[(one.language, _pieces(case, one, front.caption)) for one in case.captions],
         outside=_outside(case, texts),
+        blurred=blurred_text(case.blur, texts),
         seen=_seen(case, texts),
         cards=[_card(case, small, *pair, texts) for pair in shown],
         others=[_card(case, small, *pair, texts) for pair in others[: front.others]],

@@ -2,12 +2,15 @@
 
 import { make, saidOf, warningRows } from "./telling.js";
 
-/** The banner of an unknown photo, and the warnings. */
+/** The banners of an unknown and of a blurred photo, and the warnings. */
 export function showNotes(viewer) {
-  const { outside, broken } = viewer.case;
+  const { outside, blur, broken } = viewer.case;
   viewer.get("outside").hidden = !outside?.flag;
   if (outside)
     viewer.get("outside-text").textContent = viewer.t("outside.text", { score: viewer.number(outside.score), threshold: viewer.number(outside.threshold) });
+  viewer.get("blurred").hidden = !blur?.flag;
+  if (blur)
+    viewer.get("blurred-text").textContent = viewer.t("blurred.text", { width: viewer.number(blur.width), threshold: viewer.number(blur.threshold) });
   const told = [...warningRows(viewer), ...broken.map((entry) => make("li", {}, viewer.t("warnings.map", entry)))];
   viewer.get("warnings").hidden = !told.length;
   viewer.get("warning-rows").replaceChildren(...told);

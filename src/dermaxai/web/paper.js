@@ -39,12 +39,12 @@ function front(viewer) {
   const { under } = plate(viewer, PHOTO);
   develop(viewer, [under]);
   const [first, ...others] = viewer.case.captions;
-  const { outside } = viewer.case;
   const part = seen(viewer, viewer.maps[0]);
   return make("div", { class: "front" }, make("div", {}, under, part ? make("p", { class: "legend" }, part) : ""), make("div", {},
     make("h2", {}, viewer.t("caption")), make("p", { class: "said", lang: first?.language }, first?.text || viewer.t("caption.empty")),
     ...others.map(({ language, text }) => make("p", { class: "other", lang: language }, text)),
-    outside?.flag ? make("p", { class: "caution" }, make("b", {}, viewer.t("outside")), " ", viewer.get("outside-text").textContent) : ""));
+    ...["outside", "blurred"].filter((name) => !viewer.get(name).hidden)
+      .map((name) => make("p", { class: "caution" }, make("b", {}, viewer.t(name)), " ", viewer.get(`${name}-text`).textContent))));
 }
 
 function words(viewer, shown, keys) {
