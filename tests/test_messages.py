@@ -9,6 +9,7 @@ import pytest
 from dermaxai.errors import DermaXAIError
 from dermaxai.i18n import LANGUAGES
 from dermaxai.messages import (
+    DEEPEST,
     LONGEST,
     SENTENCES,
     places,
@@ -34,6 +35,7 @@ OF_LIBRARIES = {
     "image file is truncated",
     "image file is truncated ({} bytes not processed)",
     "broken data stream when reading image file",
+    "cannot load this image",
     "unrecognized data stream contents when reading image file",
     "Truncated File Read",
     "{}: field required.",
@@ -136,6 +138,10 @@ def test_every_sentence_finds_itself_among_all():
             "Файл повреждён или обрезан: файл обрывается (не прочитано байт: 7).",
         ),
         (
+            "The file is damaged or cut off: cannot load this image.",
+            "Файл повреждён или обрезан: изображение не читается.",
+        ),
+        (
             "'convis' was left out: 'convis' does not look into the text.",
             "Метод «ConVis» не использован. Метод «ConVis» не заглядывает в текст.",
         ),
@@ -168,6 +174,8 @@ def test_a_message_in_russian(english, russian):
         "Send less. Nobody has ever said this.",
         "Send less. " * (LONGEST // 10),
         "a is empty. " * (SENTENCES + 1) + "!",
+        "'a': " * (LONGEST // 5),
+        "'a' on 'b': " * (DEEPEST + 1) + "Send less.",
     ],
 )
 def test_what_is_not_known_stays_as_it_is(text):

@@ -396,6 +396,11 @@ def test_what_to_do_without_a_script_is_said_in_both_languages(report):
             assert catalogue(language).text(key) in report
 
 
+def test_the_first_script_is_read_by_old_browsers_too():
+    """What they cannot do has to fail when it runs, so that the note for them is shown."""
+    assert not re.search(r"\b\d+n\b|\?\.|\?\?", _asset("unpacking.js"))
+
+
 def test_methods_that_ignore_the_question_are_known():
     from dermaxai.explain import METHODS
 

@@ -30,6 +30,8 @@ LONGEST = 2000
 """Characters; a longer text is no message of this program."""
 SENTENCES = 8
 """At most, that are tried one by one."""
+DEEPEST = 6
+"""Messages within one another, at most; a longer nest is somebody's text, made to take long."""
 NAMELESS = "The file"
 """What is said of a photo whose name is not told, in the place of its name in quotes."""
 _UNNAMED = "\N{REPLACEMENT CHARACTER}"
@@ -72,7 +74,7 @@ def translated(text: str, language: Language) -> str | None:
     """
     if language == "en" or not text:
         return text
-    best = _best(text, language) if len(text) <= LONGEST else None
+    best = _best(text, language, DEEPEST) if len(text) <= LONGEST else None
     return best and best[0]
 
 
@@ -157,39 +159,42 @@ Told = tuple[str, int]
 
 
 @functools.lru_cache(maxsize=4096)
-def _best(text: str, language: Language) -> Told | None:
-    """The reading of `text` that takes least of it for values: as a whole, or sentence by sentence."""
-    known = [*_wholes(text, language), *_apart(text, language)]
+def _best(text: str, language: Language, depth: int) -> Told | None:
+    """The reading of `text` that takes least of it for values: as a whole, or sentence by sentence.
+
+    `depth`: how many messages may lie within one another.
+    """
+    known = [*_wholes(text, language, depth), *_apart(text, language, depth)]
     return min(known, key=lambda told: told[1], default=None)
 
 
-def _wholes(text: str, language: Language) -> Iterator[Told]:
+def _wholes(text: str, language: Language, depth: int) -> Iterator[Told]:
     """Every sentence of the code that `text` may be."""
     unnamed = text.startswith(f"{NAMELESS} ")
     for one in [text, text.replace(NAMELESS, f"'{_UNNAMED}'", 1)] if unnamed else [text]:
         for template in templates(language):
             values = template.values(one)
-            told = None if values is None else _filled(template.other, values, language)
+            told = None if values is None else _filled(template.other, values, language, depth)
             if told is not None:
                 yield told[0].replace(f"«{_UNNAMED}»", _table(language)[NAMELESS]), told[1]
 
 
-def _apart(text: str, language: Language) -> Iterator[Told]:
+def _apart(text: str, language: Language, depth: int) -> Iterator[Told]:
     """The first sentence and the rest, where both are known."""
     ends = [found.end() for found in re.finditer(r"[.?!](?= )", text)]
     for end in ends if len(ends) < SENTENCES else ():
-        first = min(_wholes(text[:end], language), key=lambda told: told[1], default=None)
-        rest = _best(text[end + 1 :], language) if first else None
+        first = min(_wholes(text[:end], language, depth), key=lambda told: told[1], default=None)
+        rest = _best(text[end + 1 :], language, depth) if first else None
         if first and rest:
             yield f"{first[0]} {rest[0]}", first[1] + rest[1]
 
 
-def _filled(other: str, values: Sequence[str], language: Language) -> Told | None:
+def _filled(other: str, values: Sequence[str], language: Language, depth: int) -> Told | None:
     """The sentence `other` with its values; None where one of them is a message that is not known."""
     found: list[str] = []
     signs = 0
     for number, kind in places(other):
-        told = _value(values[number], kind, language)
+        told = _value(values[number], kind, language, depth)
         if told is None:
             return None
         found.append(told[0])
@@ -197,8 +202,9 @@ def _filled(other: str, values: Sequence[str], language: Language) -> Told | Non
     return _PLACE.sub(lambda _: found.pop(0), other), signs
 
 
-def _value(value: str, kind: str, language: Language) -> Told | None:
-    known = _best(value, language) if kind in ("word", "said") and value else None
+def _value(value: str, kind: str, language: Language, depth: int) -> Told | None:
+    is_message = kind in ("word", "said") and value and depth > 0
+    known = _best(value, language, depth - 1) if is_message else None
     if known is None and kind == "said" and value:
         return None
     if kind == "number":

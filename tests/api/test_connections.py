@@ -210,6 +210,12 @@ def test_a_body_in_pieces_is_taken(port, size, count):
     assert said(port, in_pieces(size, count)).endswith(b'{"bytes":%d}' % (size * count))
 
 
+def test_pieces_that_are_free_are_not_counted_against_those_after_them(port):
+    start, more = in_pieces(1, 1000), in_pieces(300, 100)
+    body = start.removesuffix(b"0\r\n\r\n") + more.partition(b"\r\n\r\n")[2]
+    assert said(port, body).endswith(b'{"bytes":31000}')
+
+
 def test_crumbs_of_one_request_are_not_counted_against_the_next(port):
     first = in_pieces(1, 900).replace(b"Connection: close\r\n", b"")
     assert said(port, first + in_pieces(1, 900)).count(b'{"bytes":900}') == 2

@@ -105,5 +105,6 @@ def dump(database):
 @contextmanager
 def alone(engine):
     """A transaction in which tables may be made anew."""
-    with (alone_with_file if engine.dialect.name == "sqlite" else alone_with_new_file)(engine) as connection:
+    is_file = engine.dialect.name == "sqlite"
+    with alone_with_file(engine, migrating.HEAD) if is_file else alone_with_new_file(engine) as connection:
         yield connection

@@ -47,6 +47,19 @@ def test_while_another_program_has_the_file_open_nothing_is_changed(first, monke
     assert {row["role"] for row in dump(first)["readers"]} == {"admin"}
 
 
+def test_who_comes_after_the_change_need_not_be_alone(first, monkeypatch):
+    """Another program was faster, and goes on to use the file."""
+    monkeypatch.setattr(alone, "PATIENCE", 0)
+    with (
+        closing(open_as_it_is(first)) as late,
+        closing(first.open()) as other,
+        other.engine.connect() as using,
+    ):
+        assert migrating.read_version(using) == migrating.HEAD
+        with alone.alone_with_file(late.engine, "r001") as connection:
+            assert migrating.read_version(connection) == migrating.HEAD
+
+
 def test_the_file_as_it_was_lies_beside_it(first):
     before = dump(first)
     os.chmod(first.folder / "dermaxai.sqlite", 0o600)
@@ -57,6 +70,18 @@ def test_the_file_as_it_was_lies_beside_it(first):
     assert dump(copied) == before
     with closing(open_as_it_is(copied)) as store, store.engine.connect() as connection:
         assert migrating.read_version(connection) == "r001"
+
+
+def test_a_copy_that_is_being_written_is_for_nobody_else(first, monkeypatch):
+    modes, chmod = [], os.chmod
+
+    def look(path, mode):
+        modes.append(path.stat().st_mode & 0o777)
+        chmod(path, mode)
+
+    monkeypatch.setattr(alone.os, "chmod", look)
+    first.open().close()
+    assert modes == [0o600]
 
 
 def test_a_new_store_has_no_copy(tmp_path):

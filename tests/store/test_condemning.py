@@ -1,3 +1,8 @@
+import os
+import shutil
+from contextlib import nullcontext
+from pathlib import Path
+
 import pytest
 from sqlalchemy import select
 
@@ -135,6 +140,27 @@ def test_a_photo_that_waits_is_condemned_too(store):
     tidy(store)
     with store.read() as session, pytest.raises(NotFound):
         find_case(session, "waiting-case")
+
+
+def test_two_programs_that_clear_away_at_once(store, monkeypatch):
+    fill(store)
+    monkeypatch.setattr(audit, "append", refuse)
+    scan = os.scandir
+
+    def just_before_another(folder):
+        if isinstance(folder, int) or ".deleting" not in Path(folder).name:
+            return scan(folder)
+        with scan(folder) as entries:
+            found = list(entries)
+        shutil.rmtree(folder)
+        return nullcontext(found)
+
+    with pytest.raises(StoreFull):
+        delete_case(store, "secret-case", actor="anna")
+    (store.folder / ".deleting-secret-case.case" / "left").touch()
+    monkeypatch.setattr("dermaxai.store.condemning.os.scandir", just_before_another)
+    tidy(store)
+    assert count(store, CaseRow) == 1
 
 
 def test_a_link_in_the_place_of_a_case_is_not_followed(store, tmp_path):

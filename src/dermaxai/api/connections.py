@@ -130,7 +130,9 @@ class NoCrumbs(h11.Connection):
             self._pieces = self._bytes = 0
         elif isinstance(event, h11.Data):
             self._pieces += event.chunk_start
-            self._bytes += len(event.data)
-            if self._pieces > FREE_PIECES and self._bytes < SMALL_PIECE * self._pieces:
+            counted = self._pieces - FREE_PIECES
+            self._bytes += len(event.data) if counted > 0 else 0
+            # The last piece may have come in part.
+            if self._bytes < SMALL_PIECE * (counted - 1):
                 raise h11.RemoteProtocolError("The body comes in too many small pieces.")
         return event

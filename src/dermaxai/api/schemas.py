@@ -67,7 +67,7 @@ class Stage(Sent):
     name: str
     """'caption', the name of a method, 'measure', …"""
     state: str
-    """'waiting', 'running', 'done', 'failed' or 'skipped'."""
+    """'waiting', 'running', 'done', 'failed', 'skipped', or 'cancelled' where it was stopped."""
     share: float | None = None
     """How much of it is done, 0 to 1, while it runs or where it was stopped; null where it does not tell."""
     seconds: float | None = None

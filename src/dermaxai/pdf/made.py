@@ -6,6 +6,7 @@ import textwrap
 from collections.abc import Mapping
 
 from dermaxai.i18n import Catalogue
+from dermaxai.messages import for_reader
 from dermaxai.report import THEN, commands_of
 from dermaxai.types import Case
 
@@ -15,9 +16,10 @@ CUT = "…"
 def made_lines(case: Case, texts: Catalogue, longest: int, commands: int) -> list[tuple[str, str]]:
     """Key and value of each row that has one; values of at most `longest` signs, and so many commands."""
     told = commands_of(case.made_by)
-    rows = {key: cut(value, longest) for key, value in _rows(case, texts).items() if value}
+    rows = [(key, cut(value, longest)) for key, value in _rows(case, texts).items()]
     lines = THEN.join(cut(one, longest) for one in told[:commands])
-    return [*rows.items(), ("command", lines + f"{THEN}{CUT}" * (len(told) > commands))]
+    rows.append(("command", lines + f"{THEN}{CUT}" * (len(told) > commands)))
+    return [(key, value) for key, value in rows if value]
 
 
 def _rows(case: Case, texts: Catalogue) -> Mapping[str, str]:
@@ -28,7 +30,7 @@ def _rows(case: Case, texts: Catalogue) -> Mapping[str, str]:
         "photo": f"{width} × {height} {image.format}".strip(),
         "sha256": image.sha256,
         "removed": ", ".join(image.removed),
-        "notes": "; ".join(image.notes),
+        "notes": "; ".join(text for text, _ in for_reader(image.notes, texts.language)),
         "encoder": f"{made.encoder}  {made.encoder_sha256}".strip(),
         "captioner": f"{made.captioner}  {made.captioner_sha256}".strip(),
         "settings": "; ".join(settings),

@@ -47,21 +47,22 @@ def alone_on_server(engine: Engine) -> Iterator[Connection]:
 
 
 @contextmanager
-def alone_with_file(engine: Engine) -> Iterator[Connection]:
+def alone_with_file(engine: Engine, known: str) -> Iterator[Connection]:
     """A transaction on an SQLite file that no other program has open; the file as it was lies beside it.
+
+    Where the tables are no longer of the revision `known`, others may use the file: they have changed it.
 
     Keys between tables are looked at once, at the end: making a table anew would otherwise delete what
     belongs to its rows. Raises: StoreUnreachable where the file is open elsewhere; StoreFull where there is
     no room for the copy; StoreError for a key that leads nowhere.
     """
-    found, end = None, time.monotonic() + PATIENCE
+    end = time.monotonic() + PATIENCE
     while True:
         engine.dispose()
         with engine.connect() as connection:
             connection.detach()
             raw = _raw(connection)
-            before, found = found, _version(raw)
-            if before not in (None, found):  # Another program has done it, and may go on to use the file.
+            if _version(raw) != known:
                 with _writing(connection):
                     yield connection
                 return
@@ -137,6 +138,7 @@ def _copy_aside(raw: sqlite3.Connection) -> None:
     fresh = file.with_name(f"{FRESH}{file.name}")
     try:
         fresh.unlink(missing_ok=True)
+        fresh.touch(0o600, exist_ok=False)
         # A connection that writes cannot be copied from; another one still sees what was before.
         with closing(sqlite3.connect(file)) as source, closing(sqlite3.connect(fresh)) as copy:
             source.backup(copy)

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import os
 import re
-import shutil
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -83,15 +82,15 @@ def _condemned(mark: Path) -> str:
 
 
 def _empty(folder: Path) -> None:
-    """A link has nothing of its own to delete."""
+    """A link has nothing of its own to delete; what somebody else deletes at the same time may be gone."""
     if folder.is_symlink():
         return
-    with os.scandir(folder) as entries:
+    with suppress(FileNotFoundError), os.scandir(folder) as entries:
         for entry in list(entries):
             if entry.is_dir(follow_symlinks=False):
-                shutil.rmtree(entry.path)
+                remove_folder(Path(entry.path))
             else:
-                os.unlink(entry.path)
+                Path(entry.path).unlink(missing_ok=True)
 
 
 def _counts(session: Session, case_id: str) -> dict[str, int]:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from contextlib import AbstractContextManager
 from typing import TYPE_CHECKING
 
 from sqlalchemy import Connection, Engine, inspect, select, text
@@ -47,8 +48,7 @@ def bring_up_to_date(engine: Engine) -> None:
     if found == HEAD:
         return
     _check_known(found)
-    ways = {"sqlite": alone_with_new_file if not found else alone_with_file, "postgresql": alone_on_server}
-    with ways[engine.dialect.name](engine) as connection:
+    with _alone(engine, found) as connection:
         found = read_version(connection)
         if found != HEAD:
             _upgrade(connection, found)
@@ -73,6 +73,12 @@ def migration_config() -> Config:
     config.set_main_option("script_location", "dermaxai:store/migrations")
     config.set_main_option("path_separator", "os")
     return config
+
+
+def _alone(engine: Engine, found: str) -> AbstractContextManager[Connection]:
+    if engine.dialect.name == "postgresql":
+        return alone_on_server(engine)
+    return alone_with_file(engine, found) if found else alone_with_new_file(engine)
 
 
 def _check_known(found: str) -> None:

@@ -88,14 +88,14 @@ def find_reader(session: Session, pseudonym: str) -> Reader:
     several readers, and this is none of them.
     """
     name = unicodedata.normalize("NFC", pseudonym)
-    alike = _readers_like(session, name)
-    exact = [reader for reader in alike if reader.pseudonym == name]
-    if not alike:
+    found = _readers_like(session, name)
+    exact = [reader for reader in found if reader.pseudonym == name]
+    if not found:
         raise NotFound(f"There is no reader '{name}'.", hint="dermaxai readers list shows all.")
-    if len(alike) > 1 and not exact:
-        spelt = ", ".join(f"'{reader.pseudonym}'" for reader in alike)
+    if len(found) > 1 and not exact:
+        spelt = ", ".join(f"'{reader.pseudonym}'" for reader in found)
         raise Conflict(f"'{name}' may be any of {spelt}.", hint="Write one of them exactly.")
-    return (exact or alike)[0]
+    return (exact or found)[0]
 
 
 def alike(readers: Iterable[Reader]) -> list[list[str]]:

@@ -7,10 +7,12 @@ const digitOf = (text, at) => text.charCodeAt(at) - FIRST - (text.charCodeAt(at)
 /** Nine bytes from each eleven signs; the first sign says how many bytes too many that are. */
 function bytesOf(text) {
   const bytes = new Uint8Array(((text.length - 1) / DIGITS) * BYTES);
+  // Not as literals: a browser too old for them could not even read what says that it is too old.
+  const [none, base, byte, most] = [0, 94, 8, 255].map(BigInt);
   for (let at = 1, start = 0; at < text.length; at += DIGITS, start += BYTES) {
-    let number = 0n;
-    for (let i = 0; i < DIGITS; i++) number = number * 94n + BigInt(digitOf(text, at + i));
-    for (let i = BYTES - 1; i >= 0; i--, number >>= 8n) bytes[start + i] = Number(number & 255n);
+    let number = none;
+    for (let i = 0; i < DIGITS; i++) number = number * base + BigInt(digitOf(text, at + i));
+    for (let i = BYTES - 1; i >= 0; i--, number >>= byte) bytes[start + i] = Number(number & most);
   }
   return bytes.subarray(0, bytes.length - digitOf(text, 0));
 }
