@@ -1,6 +1,7 @@
 import csv
 import json
 import os
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -88,6 +89,7 @@ def test_explain_in_russian_with_two_methods(run, photos):
     assert done.exit_code == 0, done.output
     assert done.stdout.splitlines()[1] == f"ru  {CAPTIONS['ru']}"
     assert "Уверенность" in done.stdout
+    assert not re.search(r"\d\.\d|\d%", done.stdout)
     assert NOTICE_RU in done.stderr
 
 

@@ -2,6 +2,7 @@
 
 import dataclasses
 import json
+import re
 
 import pytest
 from typer.testing import CliRunner
@@ -9,12 +10,15 @@ from typer.testing import CliRunner
 import dermaxai.commands.options as options
 from dermaxai.cases import load_case
 from dermaxai.cli import app
+from dermaxai.i18n import catalogue
 from dermaxai.measure import sanity as checks
 from dermaxai.measure.case_scores import with_checks
 from dermaxai.scores import map_names
 
 pytestmark = pytest.mark.usefixtures("plain_environment")
 FAST = ("--steps", "4", "--random", "4")
+POINT = re.compile(r"\d\.\d")
+"""A number that is not written as Russian does."""
 
 
 @pytest.fixture
@@ -43,8 +47,11 @@ def test_measuring_writes_the_case_and_its_report(run, folder):
     assert sum("Deletion" in line for line in lines) == len(judged)
     score = case.score("grad_eclip", "dark mole", "insertion")
     (row,) = (line for line in lines if "dark mole" in line and "Grad-ECLIP" in line and "Insertion" in line)
-    assert f"{score.value:.3f}" in row
-    assert f"{score.baseline_low:.3f} – {score.baseline_high:.3f}" in row
+    value, low, high = (
+        catalogue("en").number(number, 3) for number in (score.value, score.baseline_low, score.baseline_high)
+    )
+    assert value in row
+    assert f"{low} – {high}" in row
     assert row.rstrip()[-1] in "✓✗?"
     assert any("97.5 %" in line for line in lines)
     assert (folder / "report.html").stat().st_size > 10_000
@@ -68,6 +75,7 @@ def test_a_single_metric_in_russian(run, folder):
     assert "Вставка" in done.stdout
     assert "Удаление" not in done.stdout
     assert "случайных карт" in done.stdout
+    assert not POINT.search(done.stdout)
 
 
 @pytest.mark.parametrize(
@@ -173,6 +181,8 @@ def test_the_exit_code_says_whether_a_check_failed(run, folder, model, monkeypat
     assert "above 0.5" in done.stdout
     russian = run("sanity", folder, "--lang", "ru").stdout
     assert "Случайные веса" in russian
+    assert "ниже 0,2" in russian
+    assert not POINT.search(russian)
     assert ("Отражённое фото даёт" in russian) == (verdict == "failed")
     assert load_case(folder).scores[0].verdict == "yes"
 

@@ -71,6 +71,7 @@ def test_values_come_back_out_of_a_sentence():
 
 def test_what_the_methods_differentiate_has_a_name():
     from dermaxai.explain import METHODS
+    from dermaxai.explain.word_eclip import ECLIP_LAYER
 
     entries = catalogue("ru").entries
     # A method that was just added is shown by its own name until the catalogue has one.
@@ -78,6 +79,7 @@ def test_what_the_methods_differentiate_has_a_name():
     assert len(named) > 10
     for name in named:
         assert f"layer.{METHODS.load(name).layer}" in entries
+    assert f"layer.{ECLIP_LAYER}" in entries
     for score in ("log-probability", "logit"):
         asked = {f"word {score}", f"word {score} difference", f"caption {score}"}
         assert {f"scalar.{one}" for one in asked} <= set(entries)

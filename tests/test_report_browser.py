@@ -839,6 +839,18 @@ def test_without_scripts_the_report_says_so(browser, tmp_path):
     page.close()
 
 
+@pytest.mark.skipif(not shutil.which("pdftotext"), reason="pdftotext is not installed")
+def test_without_scripts_the_caption_is_printed_with_its_heading(browser, tmp_path):
+    path = write_report(make_case(), tmp_path / "report.html")
+    page = browser.new_context(java_script_enabled=False).new_page()
+    page.goto(path.as_uri())
+    for height in range(110, 200, 10):
+        printed = pages_of(page.pdf(width="210mm", height=f"{height}mm"))
+        lasts = {text.strip().splitlines()[-1].strip() for text in printed if text.strip()}
+        assert "Caption" not in lasts, height
+    page.close()
+
+
 @pytest.mark.parametrize("lacking", ["BigInt", "DecompressionStream"])
 def test_a_browser_that_cannot_unpack_is_told(browser, tmp_path, lacking):
     path = write_report(make_case(), tmp_path / "report.html")

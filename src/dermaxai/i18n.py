@@ -84,7 +84,15 @@ class Catalogue:
         text = f"{value:{'+' if signed else ''},.{digits}f}"
         if not any(sign in "123456789" for sign in text):
             text = text.lstrip("+-")
-        return text.translate(SIGNS[self.language])
+        return self.signs(text)
+
+    def signs(self, number: str) -> str:
+        r"""A number as Python writes it, in whatever form, with the language's own signs.
+
+        >>> catalogue("ru").signs(f"{1234.5:,.6g}"), catalogue("en").signs("-1e-05")
+        ('1\xa0234,5', '−1e−05')
+        """
+        return number.translate(SIGNS[self.language])
 
     def percent(self, share: float, digits: int = 0) -> str:
         r"""A share in percent, its sign on the same line; a dash for NaN.

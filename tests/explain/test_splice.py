@@ -1,6 +1,7 @@
 """SpLiCE: few concepts that stand for a photo, the words that say them, and maps of their weights."""
 
 import json
+import re
 from dataclasses import replace
 
 import numpy as np
@@ -376,6 +377,9 @@ def test_the_command_adds_concepts_to_a_case(app, case, tmp_path):
     assert row["fit"]["penalty"] == after.concept_fit.penalty == 0.1
     assert {one["text"] for one in row["maps"]} == {one["name"] for one in row["concepts"][:8]}
     assert all(read_tree().find(one["text"], "ru").names["en"] == one["name"] for one in row["concepts"])
+    russian = CliRunner().invoke(app, ["concepts", str(folder), "--lang", "ru"]).stdout
+    assert re.search(r"Средний снимок: дерматоскопия, \d+ фото, ", russian)
+    assert not re.search(r"\d\.\d", russian)
     told = CliRunner().invoke(app, ["concepts", str(folder), "--lang", "en"])
     assert told.exit_code == 0, told.output
     first = dermaxai.load_case(folder).concepts[0]

@@ -2,6 +2,7 @@
 
 import csv
 import json
+import re
 
 import pytest
 from typer.testing import CliRunner
@@ -44,6 +45,8 @@ def test_agreement_in_russian(folder):
     stdout = run("agreement", "--cases", folder, "--lang", "ru").stdout
     assert stdout.startswith("3 эксперта · 2 случая · 6 засчитанных ответов")
     assert "не то место" in stdout
+    assert "1,00  1 пара экспертов" in stdout
+    assert not re.search(r"\d\.\d", stdout)
 
 
 def test_agreement_for_programs(folder):

@@ -68,15 +68,15 @@ class Hand:
             self.job = queue.claim_next(session, "hand:1:1")
         return self.job
 
-    def tell(self, *stages, more=False):
-        """Each of `stages` is 'name state', or 'name state share'."""
+    def tell(self, *stages, more=False, note=""):
+        """Each of `stages` is 'name state', or 'name state share'; `note` is of the one that runs."""
         rows = [
             {
                 "name": name,
                 "state": state,
                 "share": float(*share) if share else None,
                 "seconds": 0.4,
-                "note": "",
+                "note": note if state == "running" else "",
             }
             for name, state, *share in map(str.split, stages)
         ]

@@ -154,6 +154,7 @@ def test_measuring_says_its_seconds_and_how_far_it_is(server, open_page):
     seconds.wait_for()
     assert re.fullmatch(r"about \d+ s", seconds.inner_text())
     page.get_by_role("button", name="Measure the maps").click()
+    page.locator(".answers .job").wait_for()
     server.hand.take()
     server.hand.tell("read done", "measure running")
     page.locator(".answers .steps", has_text="Scores of the maps").wait_for()
@@ -167,6 +168,7 @@ def test_measuring_says_its_seconds_and_how_far_it_is(server, open_page):
 def test_the_step_at_hand_says_its_share_and_keeps_the_focus(server, open_page):
     page = open_page(f"{server.address}/#/case/second")
     page.get_by_role("button", name="Measure the maps").click()
+    page.locator(".answers .job").wait_for()
     server.hand.take()
     server.hand.tell("read done", "measure running 0.2")
     panel = page.locator(".answers")
@@ -182,6 +184,29 @@ def test_the_step_at_hand_says_its_share_and_keeps_the_focus(server, open_page):
     expect(stop).to_be_focused()
     assert page.locator("[aria-live]").all_inner_texts() == spoken
     stop.click()
+    server.hand.done(state="cancelled")
+
+
+@pytest.mark.parametrize(
+    ("language", "note", "told"),
+    [
+        ("en", "grad_eclip: wrong_question (6 / 12)", "Grad-ECLIP: Wrong word or text (6 / 12)"),
+        ("ru", "evidence (1 / 4)", "Свидетельства слова (1 / 4)"),
+        (
+            "ru",
+            "grad_eclip:reference: blank_photo (2 / 4)",
+            "Grad-ECLIP (reference): Фото чистой кожи (2 / 4)",
+        ),
+        ("en", "something else", "something else"),
+    ],
+)
+def test_the_step_at_hand_says_which_map_it_is_at_by_name(server, open_page, language, note, told):
+    page = open_page(f"{server.address}/#/case/second", language=language)
+    page.get_by_role("button", name=catalogue(language).text("ask.measure")).click()
+    page.locator(".answers .job").wait_for()
+    server.hand.take()
+    server.hand.tell("read done", "measure running 0.2", note=note)
+    expect(page.locator(".answers li.running small")).to_have_text(told)
     server.hand.done(state="cancelled")
 
 
@@ -277,10 +302,10 @@ def test_a_photo_that_was_stopped_is_told_from_one_that_failed(server, open_page
     page.get_by_role("button", name="Stop").click()
     page.get_by_text("This photo was stopped").wait_for()
     page.goto(f"{server.address}/#/cases?state=stopped")
-    row = page.locator(".case-row.stopped")
+    row = page.locator(".case-row.stopped", has_text="stopped.jpg")
     row.get_by_text("Stopped before it was described. Open it to start again.").wait_for()
     assert page.locator("[name=state]").input_value() == "stopped"
-    assert page.locator(".case-row").count() == 1
+    assert page.locator(".case-row:not(.stopped)").count() == 0
     page.locator("[data-speak=ru]").click()
     row.get_by_text("Остановлено до описания. Откройте, чтобы начать заново.").wait_for()
     row.locator("a").click()

@@ -129,21 +129,23 @@ def concepts_table(case: Case, lang: Language) -> Table:
     for row in (concept_row(case, concept, lang) for concept in case.concepts):
         said = texts.text("concepts.words", words=", ".join(row["words"]))
         words = said if row["words"] else texts.text("concepts.no_word")
-        table.add_row(row["text"], f"{row['weight']:.3f}", f"{100 * row['share']:.0f}", words)
+        table.add_row(row["text"], texts.number(row["weight"], 3), f"{100 * row['share']:.0f}", words)
     return table
 
 
 def fit_sentence(case: Case, lang: Language) -> str:
     """How well the concepts stand for the image, beside what the mean image alone does."""
     from dermaxai.i18n import catalogue
+    from dermaxai.messages import translated
 
     fit = case.concept_fit
     if fit is None:
         return ""
     cosines = {"cosine": fit.cosine, "with_mean": fit.cosine_with_mean, "of_mean": fit.cosine_of_mean}
-    numbers = {name: f"{value:.3f}" for name, value in cosines.items()}
-    told = {"atoms": fit.atoms, "penalty": f"{fit.penalty:g}", "mean": fit.mean}
-    return catalogue(lang).text("concepts.fit", **numbers, **told)
+    texts, mean = catalogue(lang), translated(fit.mean, lang) or fit.mean
+    numbers = {name: texts.number(value, 3) for name, value in cosines.items()}
+    told = {"atoms": fit.atoms, "penalty": texts.signs(f"{fit.penalty:g}"), "mean": mean}
+    return texts.text("concepts.fit", **numbers, **told)
 
 
 def concepts_row(case: Case, lang: Language) -> dict[str, Any]:

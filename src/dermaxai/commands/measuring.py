@@ -121,15 +121,15 @@ def _say_scores(case: Case, scores: Sequence[Score], texts: Catalogue) -> None:
         target = heat.target
         rival = texts.text("against", word=target.text, other=target.against)
         asked = rival if target.against else target.text
-        beside = "" if score.baseline is None else f"{score.baseline:.3f}"
+        beside = "" if score.baseline is None else texts.number(score.baseline, 3)
         if score.baseline_low is not None and score.baseline_high is not None:
-            beside += f" ({score.baseline_low:.3f} – {score.baseline_high:.3f})"
+            beside += f" ({texts.number(score.baseline_low, 3)} – {texts.number(score.baseline_high, 3)})"
         method = score.of.split("/")[0].partition(":")
         name = texts.name("method", method[0]) + (f" ({method[2]})" if method[2] else "")
         table.add_row(
             f"{name}, {asked}",
             texts.name("metric", score.metric),
-            f"{score.value:.3f}",
+            texts.number(score.value, 3),
             beside,
             TRUST[score.verdict],
         )
@@ -218,9 +218,9 @@ def _say_checks(checks: Sequence[Check], texts: Catalogue) -> None:
         table.add_row(
             texts.text("caption") if check.method == "caption" else texts.name("method", check.method),
             texts.text(f"check.{check.name}"),
-            "–" if math.isnan(check.value) else f"{check.value:.2f}",
-            "" if math.isnan(check.low) else f"{check.low:.2f} – {check.high:.2f}",
-            texts.text(f"sanity.{side}", limit=f"{check.limit:g}"),
+            texts.number(check.value),
+            "" if math.isnan(check.low) else f"{texts.number(check.low)} – {texts.number(check.high)}",
+            texts.text(f"sanity.{side}", limit=texts.signs(f"{check.limit:g}")),
             str(check.n),
             f"{TRUST[VERDICTS[check.verdict]]} {texts.text(f'sanity.{VERDICTS[check.verdict]}')}",
         )

@@ -14,7 +14,7 @@ import typer
 from dermaxai.commands.console import plain_table, say, say_json, say_table, talk
 from dermaxai.commands.options import JsonOption
 from dermaxai.errors import NotFound
-from dermaxai.i18n import Catalogue, catalogue
+from dermaxai.i18n import DASH, Catalogue, catalogue
 from dermaxai.reading.forms import Format, What
 
 if TYPE_CHECKING:
@@ -140,7 +140,7 @@ def _say(found: Summary, texts: Catalogue) -> None:
         _say_concord(found.captions, texts, "captions")
     say(f"\n{texts.text('reading.sum.regions')}")
     pairs = texts.count("reading.sum.pairs", found.regions.dice.n)
-    some = f"{_told(found.regions.dice)}  {pairs}"
+    some = f"{_told(found.regions.dice, texts)}  {pairs}"
     say(some if found.regions.items else texts.text("reading.sum.regions.none"))
     if found.methods:
         _say_methods(found, texts)
@@ -157,7 +157,7 @@ def _say_concord(found: Concord, texts: Catalogue, what: str) -> None:
     if not found.items:
         return
     for key, value in (("agreement", found.agreement), ("kappa", found.kappa)):
-        say(f"{texts.text(f'reading.sum.{key}')}  {_told(value)}")
+        say(f"{texts.text(f'reading.sum.{key}')}  {_told(value, texts)}")
     whole = what == "captions"
     table = plain_table(*(texts.text(f"reading.sum.{key}") for key in ("answer", "share", "kappa")))
     for name in found.shares:
@@ -165,7 +165,7 @@ def _say_concord(found: Concord, texts: Catalogue, what: str) -> None:
             label = texts.text(
                 f"reading.caption.{name}" if whole and name != "wrong_place" else f"reading.{name}"
             )
-            table.add_row(label, _told(found.shares[name]), _told(found.kappas[name]))
+            table.add_row(label, _told(found.shares[name], texts), _told(found.kappas[name], texts))
     say_table(table)
 
 
@@ -176,16 +176,17 @@ def _say_methods(found: Summary, texts: Catalogue) -> None:
     table = plain_table(*(texts.text(f"reading.{key}") for key in keys))
     for one in found.methods:
         name = texts.name("method", one.method) if one.method else texts.text("reading.sum.no_map")
-        shares = [_told(one.shares[answer]) for answer in answers]
-        energies = _told(one.energy), _told(one.chance), str(one.energy.n)
+        shares = [_told(one.shares[answer], texts) for answer in answers]
+        energies = _told(one.energy, texts), _told(one.chance, texts), str(one.energy.n)
         table.add_row(name, str(one.answers), *shares, *energies)
     say_table(table)
 
 
-def _told(found: Interval) -> str:
+def _told(found: Interval, texts: Catalogue) -> str:
     """A value with its interval; a dash where it is not defined."""
     if found.value is None:
-        return "–"
+        return DASH
+    value = texts.number(found.value)
     if found.low is None or found.high is None:
-        return f"{found.value:.2f}"
-    return f"{found.value:.2f} ({found.low:.2f} – {found.high:.2f})"
+        return value
+    return f"{value} ({texts.number(found.low)} – {texts.number(found.high)})"

@@ -104,10 +104,10 @@ def words_table(case: Case, texts: Catalogue) -> Table:
     evidence = {entry.word: entry for entry in case.evidence}
     for index, word in enumerate(case.caption.words):
         found = evidence.get(index)
-        likelier = f"×{math.exp(found.nats):.3g}" if found else ""
+        likelier = texts.signs(f"×{math.exp(found.nats):.3g}") if found else ""
         table.add_row(
             word.text,
-            f"{math.exp(min(word.logprob, 0)):.0%}",
+            texts.percent(math.exp(min(word.logprob, 0))),
             likelier,
             *(_cell(case, index, method, texts, short=len(methods) > MANY) for method in methods),
             style="dim" if found and not found.from_image else None,
@@ -130,7 +130,7 @@ def _cell(case: Case, index: int, method: str, texts: Catalogue, *, short: bool)
 def _in_short(heat: HeatMap, texts: Catalogue) -> str:
     """Where a map is hottest, and how much of it lies there."""
     found = summarise(heat)
-    return f"{texts.text(f'region.{found.region}')} {found.share:.0%}" if found.region else "–"
+    return f"{texts.text(f'region.{found.region}')} {texts.percent(found.share)}" if found.region else "–"
 
 
 def query_maps(case: Case) -> list[HeatMap]:
@@ -165,8 +165,9 @@ def map_sentence(heat: HeatMap, texts: Catalogue) -> str:
 def show_doubts(case: Case, lang: Language) -> None:
     """Whether the photo is strange to the model or looks blurred, and warnings, on stderr."""
     if case.outside is not None and case.outside.flag:
-        score, limit = f"{case.outside.score:.3g}", f"{case.outside.threshold:.3g}"
-        talk("! " + catalogue(lang).text("outside.text", score=score, threshold=limit))
+        texts = catalogue(lang)
+        score, limit = (texts.signs(f"{value:.3g}") for value in (case.outside.score, case.outside.threshold))
+        talk("! " + texts.text("outside.text", score=score, threshold=limit))
     blurred = blurred_text(case.blur, catalogue(lang))
     if blurred:
         talk(f"! {catalogue(lang).text('blurred')}. {blurred}")

@@ -50,6 +50,14 @@ function stepBar({ name: step, state, share }) {
   return meter;
 }
 
+/** Which map a step is at, 'method: check (2 / 12)', by the names that readers know; any other note as it is. */
+function noteOf(stage) {
+  const [, method, variant, check, count] = /^(\w+)(?::(\S+?))?(?:: (\w+))?( \(\d+ \/ \d+\))$/.exec(stage.note) ?? [];
+  if (!count || (check && !has(`check.${check}`))) return quote(make("small"), stage, "note");
+  const named = variant ? `${name("method", method)} (${variant})` : name("method", method);
+  return make("small", {}, named, check ? `: ${t(`check.${check}`)}` : "", count);
+}
+
 /** What of a job is drawn anew when it changes; shares move what is there, so that nobody loses the focus. */
 const shape = ({ state, cancel, ahead, error, stages }) => JSON.stringify([state, cancel, ahead, error, stages.map(({ share, ...rest }) => [share > 0, rest]), served.worker]);
 
@@ -114,7 +122,7 @@ export class JobPanel {
       : make("span", { class: "seconds" }, stage.seconds ? duration(stage.seconds) : "");
     return make("li", { class: stage.state },
       make("i", { "aria-hidden": "true" }, SIGNS[stage.state] ?? "○"),
-      make("span", {}, stepName(stage.name), make("span", { class: "unseen" }, ` – ${t(`step.${stage.state}`)}`), stage.note ? quote(make("small"), stage, "note") : null),
+      make("span", {}, stepName(stage.name), make("span", { class: "unseen" }, ` – ${t(`step.${stage.state}`)}`), stage.note ? noteOf(stage) : null),
       seconds, stepBar(stage));
   }
 
