@@ -171,6 +171,27 @@ def test_keyboard_path(open_report):
     assert page.locator(".word[aria-pressed=true]").count() == 0
 
 
+def test_tab_past_other_questions_comes_back_to_the_pinned_word(open_report):
+    page = open_report(make_case())
+    word(page, "lesion").focus()
+    page.keyboard.press("Enter")
+    seen = []
+    for _ in range(40):
+        page.keyboard.press("Tab")
+        key, method = page.evaluate(
+            "[document.activeElement.dataset.key ?? '', document.activeElement.dataset.method ?? '']"
+        )
+        if method:
+            break
+        seen.append(key)
+        shown = part(page, "about-word").inner_text()
+        assert (shown == "lesion") is not key.startswith("query:")
+    assert any(key.startswith("query:") for key in seen)
+    assert method != ""
+    assert part(page, "about-word").inner_text() == "lesion"
+    assert part(page, "methods-title").inner_text().endswith("“lesion”")
+
+
 def test_arrow_keys_walk_through_the_words_from_anywhere(open_report):
     page = open_report(make_case())
     page.keyboard.press("Escape")

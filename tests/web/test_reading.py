@@ -152,6 +152,17 @@ def test_pointing_at_other_words_on_the_way_changes_nothing(room, enter):
     assert "asymmetric" in page.locator(".judge [role=radiogroup]").first.inner_text()
 
 
+def test_the_map_of_another_question_is_not_the_map_of_the_word(room, enter):
+    page = enter(room)
+    choose(page, "agree")
+    page.get_by_text("Map shown: Grad-ECLIP").wait_for()
+    page.locator("[data-part=queries] [data-key]").first.click()
+    page.get_by_text("No map is shown for this word.").wait_for()
+    save(page)
+    (given,) = answers_of(room)
+    assert (given.answer, given.method) == ("agree", "")
+
+
 def test_the_description_as_a_whole(room, enter):
     page = enter(room)
     page.locator(".judge .pill:has([value=caption])").click()

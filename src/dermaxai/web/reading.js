@@ -196,7 +196,8 @@ class Room {
 
   /** The map in sight: that is what 'place' is about. */
   shownMap() {
-    return this.key?.startsWith("word:") ? this.viewer.shown(this.key) : undefined;
+    const { pinned, target } = this.viewer.state;
+    return this.key?.startsWith("word:") && this.key === (pinned ?? target) ? this.viewer.shown(this.key) : undefined;
   }
 
   /** Whose map of this word is in sight; none where the map answers where the photo matches the same text. */

@@ -97,6 +97,7 @@ class Viewer extends Holding {
       onpointerenter: (event) => event.pointerType === "mouse" && this.show(key),
       onpointerleave: () => this.state.pinned && this.show(this.state.pinned),
       onfocus: () => this.show(key),
+      onblur: ({ relatedTarget }) => relatedTarget && this.state.pinned && this.show(this.state.pinned),
       onclick: () => this.pin(key),
     }, ...children);
   }
