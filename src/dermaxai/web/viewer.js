@@ -95,11 +95,17 @@ class Viewer extends Holding {
     return make("button", {
       type: "button", "data-key": key, "aria-describedby": attributes.class?.startsWith("word") ? this.get("told").id : null, ...attributes,
       onpointerenter: (event) => event.pointerType === "mouse" && this.show(key),
-      onpointerleave: () => this.state.pinned && this.show(this.state.pinned),
+      onpointerleave: () => this.goBack(),
       onfocus: () => this.show(key),
-      onblur: ({ relatedTarget }) => relatedTarget && this.state.pinned && this.show(this.state.pinned),
+      onblur: ({ relatedTarget }) => relatedTarget && this.goBack(),
       onclick: () => this.pin(key),
     }, ...children);
+  }
+
+  /** From what was only looked at to what is pinned. */
+  goBack() {
+    const { pinned, target } = this.state;
+    if (pinned && target !== pinned) this.show(pinned);
   }
 
   wordButton(index) {
