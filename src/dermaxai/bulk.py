@@ -142,7 +142,7 @@ def format_row(row: Row, kind: Kind) -> str:
     """A row as one line, without the line's end.
 
     >>> format_row({"file": "a.jpg", "lang": "en", "caption": "a mole", "outside": False}, "csv")
-    'a.jpg,,en,a mole,,false,,,,,,,'
+    'a.jpg,,en,a mole,,false,,,,,,,,,'
     """
     if kind == "json":
         return json.dumps(row, ensure_ascii=False, allow_nan=False)
