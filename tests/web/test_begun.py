@@ -146,10 +146,16 @@ def begin(page, text="more to the left"):
     page.locator(".judge textarea").fill(text)
 
 
-def test_an_answer_that_is_begun_outlives_a_reload(room, open_page):
+@pytest.fixture
+def page(room, open_page):
+    """The page of a case whose answer anna has begun."""
     page = open_page(f"{room.address}/#/case/first")
     become(page, "anna")
     begin(page)
+    return page
+
+
+def test_an_answer_that_is_begun_outlives_a_reload(room, page):
     page.locator(".caption .word", has_text="irregular").first.click()
     come_back(page)
     page.locator(".judge .brought", has_text="Brought back").wait_for()
@@ -170,10 +176,7 @@ def test_an_answer_that_is_begun_outlives_a_reload(room, open_page):
     assert page.locator(".judge .brought").is_hidden()
 
 
-def test_what_came_back_can_be_discarded(room, open_page):
-    page = open_page(f"{room.address}/#/case/first")
-    become(page, "anna")
-    begin(page)
+def test_what_came_back_can_be_discarded(page):
     come_back(page)
     page.locator(".judge .brought button").click()
     assert page.locator(".judge .brought").is_hidden()
@@ -189,10 +192,7 @@ def test_what_came_back_can_be_discarded(room, open_page):
     assert page.locator(".judge .brought").is_hidden()
 
 
-def test_signing_out_leaves_nothing_in_the_browser(room, open_page):
-    page = open_page(f"{room.address}/#/case/first")
-    become(page, "anna")
-    begin(page)
+def test_signing_out_leaves_nothing_in_the_browser(room, page):
     other = page.context.new_page()
     other.goto(f"{room.address}/#/case/first")
     begin(other, "more to the right")
@@ -206,11 +206,8 @@ def test_signing_out_leaves_nothing_in_the_browser(room, open_page):
     assert page.locator(".judge textarea").input_value() == ""
 
 
-def test_another_reader_in_the_same_tab_finds_nothing(room, open_page):
+def test_another_reader_in_the_same_tab_finds_nothing(page):
     """The session of the one before ended by itself."""
-    page = open_page(f"{room.address}/#/case/first")
-    become(page, "anna")
-    begin(page)
     page.context.clear_cookies()
     come_back(page)
     page.locator(".judge textarea").wait_for()
@@ -221,10 +218,7 @@ def test_another_reader_in_the_same_tab_finds_nothing(room, open_page):
     assert "left" not in kept(page)
 
 
-def test_whoever_signs_in_again_finds_what_they_had_begun(room, open_page):
-    page = open_page(f"{room.address}/#/case/first")
-    become(page, "anna")
-    begin(page)
+def test_whoever_signs_in_again_finds_what_they_had_begun(page):
     page.context.clear_cookies()
     come_back(page)
     page.locator(".judge textarea").wait_for()
@@ -243,10 +237,7 @@ def test_without_a_pseudonym_nothing_is_kept(room, open_page):
     assert "left" in kept(page)
 
 
-def test_another_store_at_the_same_address_is_another_study(room, open_page):
-    page = open_page(f"{room.address}/#/case/first")
-    become(page, "anna")
-    begin(page)
+def test_another_store_at_the_same_address_is_another_study(page):
 
     def other(route):
         answer = route.fetch()
@@ -258,10 +249,7 @@ def test_another_store_at_the_same_address_is_another_study(room, open_page):
     assert page.locator(".judge textarea").input_value() == ""
 
 
-def test_what_was_begun_for_another_description_does_not_come_back(room, open_page):
-    page = open_page(f"{room.address}/#/case/first")
-    become(page, "anna")
-    begin(page)
+def test_what_was_begun_for_another_description_does_not_come_back(room, page):
     folder = room.state.store.folder
     shutil.rmtree(folder / "first")
     shutil.copytree(folder / "second", folder / "first")

@@ -16,6 +16,8 @@ from dermaxai.store.alone import copies_of, file_of
 from dermaxai.store.faults import telling_faults
 
 if TYPE_CHECKING:
+    from pathlib import Path
+
     from sqlalchemy.orm import Session
 
     from dermaxai.store.opening import Store
@@ -44,16 +46,16 @@ def forget_deleted(store: Store) -> None:
     with suppress(StoreError), telling_faults(), closing(store.engine.raw_connection()) as connection:
         cursor: Any = connection.cursor()
         if cursor.execute("PRAGMA user_version").fetchone()[0] == OWED:
-            _drop_copies(connection)
+            _drop_copies(file_of(cursor.connection))
             cursor.execute("PRAGMA temp_store=MEMORY")
             cursor.execute("VACUUM")
             cursor.execute("PRAGMA user_version=0")
             _empty_log(cursor)
 
 
-def _drop_copies(connection: Any) -> None:  # noqa: ANN401 - of the pool
+def _drop_copies(file: Path) -> None:
     """A copy from before an upgrade holds what has been deleted now."""
-    for copy in copies_of(file_of(connection.driver_connection)):
+    for copy in copies_of(file):
         copy.unlink(missing_ok=True)
 
 
