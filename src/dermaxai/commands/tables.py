@@ -104,7 +104,7 @@ def words_table(case: Case, texts: Catalogue) -> Table:
     evidence = {entry.word: entry for entry in case.evidence}
     for index, word in enumerate(case.caption.words):
         found = evidence.get(index)
-        likelier = texts.signs(f"×{math.exp(found.nats):.3g}") if found else ""
+        likelier = _times(math.exp(found.nats), texts) if found else ""
         table.add_row(
             word.text,
             texts.percent(math.exp(min(word.logprob, 0))),
@@ -125,6 +125,15 @@ def _cell(case: Case, index: int, method: str, texts: Catalogue, *, short: bool)
             told = _in_short(heat, texts) if short else map_sentence(heat, texts)
             return f"{told} {trust_of(case, heat)}".rstrip()
     return texts.text("map.missing")
+
+
+def _times(factor: float, texts: Catalogue) -> str:
+    """A factor to three digits.
+
+    >>> _times(1047.3, catalogue("en")), _times(0.98312, catalogue("ru"))
+    ('×1,050', '×0,983')
+    """
+    return texts.signs(f"×{float(f'{factor:.3g}'):,g}")
 
 
 def _in_short(heat: HeatMap, texts: Catalogue) -> str:
